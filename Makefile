@@ -1,0 +1,226 @@
+# scan. `make` builds ./scan; `make help` lists what else there is.
+#
+#   CC, CPPFLAGS, CFLAGS, LDFLAGS   yours, added after the project's own
+#   WERROR=1                        every warning is an error
+#   SANITIZE=address,undefined      with these sanitizers
+#   PREFIX, DESTDIR                 where `make install` puts things
+#   V=1                             show the commands
+#
+# What is made goes to .build/, into a folder for each compiler and such settings, and to ./scan.
+
+PREFIX = /usr/local
+HOST = localhost
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+comma := ,
+variant := $(notdir $(firstword $(CC)))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(WERROR),-werror)
+out := .build/$(variant)
+deps = CC='$(CC)' vendor/deps
+quiet := $(if $(V),,@)
+again = +@$(MAKE) --no-print-directory $(if $(V),,-s)
+
+sources := $(wildcard src/*.c src/*/*.c)
+objects := $(sources:%.c=$(out)/%.o)
+test_objects := $(patsubst %.c,$(out)/%.o,$(wildcard tests/unit/*.c))
+units := $(filter $(out)/tests/unit/test_%,$(test_objects:.o=))
+
+# --- Flags ----------------------------------------------------------------------------------------
+
+warnings = -Wall -Wextra -Wformat=2 -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Werror=format-security $(if $(WERROR),-Werror)
+
+# What the compiler knows of these is $(hardening), which $(out)/hardening.mk holds.
+hardening_wanted = -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
+	-ftrivial-auto-var-init=zero -D_FORTIFY_SOURCE=3
+
+# Sanitizers want none of it, and fortification wants an optimizer.
+protection = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer, \
+	$(filter-out $(if $(filter -O0,$(CFLAGS)),-D_FORTIFY%),$(hardening)))
+
+compile = $(CC) -std=c11 -D_GNU_SOURCE -Isrc -O2 -g -fPIE $(warnings) $(protection) \
+	$(filter-out -l% -L% -Wl%,$(libraries)) $(CPPFLAGS) $(CFLAGS)
+link = $(CC) -pie -Wl,-z,relro,-z,now,-z,noexecstack $(filter -fsanitize%,$(protection)) $(CFLAGS) $(LDFLAGS)
+link_with = $(filter -l% -L% -Wl%,$(libraries)) -lm
+scripts_folder = $(PREFIX)/share/scan/scripts
+
+# --- Before a goal that compiles: are the libraries there, and are the flags those of last time? ---
+
+not_compiling := help deps run test test-servers check check-% format clean distclean uninstall
+compiling := $(filter-out $(not_compiling),$(or $(MAKECMDGOALS),all))
+groups := build $(if $(filter units suite,$(compiling)),test)
+
+# $(call remember,FILE,TEXT): FILE holds TEXT, and is as old as it was where it did so already.
+changed = $(subst x$(strip $1),,x$(strip $2))$(subst x$(strip $2),,x$(strip $1))
+remember = $(if $(call changed,$(file <$1),$2),$(shell mkdir -p $(dir $1))$(file >$1,$(strip $2)))
+
+ifneq ($(compiling),)
+missing := $(shell $(deps) missing $(groups))
+
+ifneq ($(missing),)
+$(objects) $(test_objects) $(out)/scan: | missing
+
+.PHONY: missing
+missing:
+	@$(deps) require $(groups)
+
+else
+libraries := $(shell $(deps) flags build extra)
+compiler := $(shell $(CC) --version | head -n 1)
+
+$(call remember,$(out)/compiler,$(compiler) $(hardening_wanted))
+-include $(out)/hardening.mk
+
+# The flags are known once hardening.mk is there; make writes it, if need be, and starts over.
+ifneq ($(origin hardening),undefined)
+$(call remember,$(out)/flags,$(compiler) $(compile) $(link) $(link_with))
+endif
+$(call remember,$(out)/scripts-folder,$(scripts_folder))
+$(call remember,.build/latest,$(out))
+endif
+endif
+
+hash := \#
+knows = $(shell echo '$(hash)include <stdio.h>' | $(CC) -Werror -O2 $1 -x c -fsyntax-only - 2>/dev/null && echo $1)
+
+$(out)/hardening.mk: $(out)/compiler
+	@echo 'hardening = $(foreach flag,$(hardening_wanted),$(call knows,$(flag)))' >$@
+
+# --- Building -------------------------------------------------------------------------------------
+
+.PHONY: all program units
+all: scan ## build ./scan (the default)
+program: $(out)/scan
+units: $(units)
+
+scan: $(out)/scan .build/latest
+	@cp -f $< $@
+
+# The scripts are beside this program too.
+$(out)/scan: $(objects)
+	@echo '  LINK  $@'
+	$(quiet)$(link) -o $@ $(objects) $(link_with)
+	@ln -sfn ../../scripts $(@D)/scripts
+
+$(out)/src/main.o: $(out)/scripts-folder
+$(out)/src/main.o: own_flags = -DSCAN_SCRIPTS_DIR='"$(scripts_folder)"'
+$(out)/tests/%: own_flags = $(filter-out -l% -Wl%,$(cmocka))
+
+$(out)/%.o: %.c $(out)/flags
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	$(quiet)$(compile) $(own_flags) -MMD -MP -c -o $@ $<
+
+# A unit test is linked with everything but main, and with what tests/unit has beside the tests.
+with_units := $(filter-out $(out)/src/main.o,$(objects)) $(filter-out $(units:=.o),$(test_objects))
+cmocka = $(eval cmocka := $(shell $(deps) flags test))$(cmocka)
+
+$(units): %: %.o $(with_units)
+	@echo '  LINK  $@'
+	$(quiet)$(link) -o $@ $^ $(link_with) $(cmocka)
+
+# After `make clean all` these are gone although they were remembered above.
+$(out)/flags:
+	$(call remember,$@,$(compiler) $(compile) $(link) $(link_with))
+$(out)/scripts-folder:
+	$(call remember,$@,$(scripts_folder))
+$(out)/compiler:
+	$(call remember,$@,$(compiler) $(hardening_wanted))
+.build/latest:
+	$(call remember,$@,$(out))
+
+-include $(objects:.o=.d) $(test_objects:.o=.d)
+
+# --- Using it -------------------------------------------------------------------------------------
+
+.PHONY: deps run install uninstall clean distclean help
+deps: ## get the libraries that are missing: installed as root, else unpacked into vendor/prefix
+	@$(deps) install build extra
+
+run: deps ## get what is missing, build, and scan HOST (localhost)
+	$(again) all
+	./scan $(HOST)
+
+destination = $(DESTDIR)$(PREFIX)
+
+install: program ## install program, scripts and manual page below PREFIX (/usr/local)
+	install -D -m 755 $(out)/scan $(destination)/bin/scan
+	@for file in $$(cd scripts && find . -name '*.lua'); do \
+		install -D -m 644 scripts/$$file $(DESTDIR)$(scripts_folder)/$$file || exit; \
+	done
+	$(if $(wildcard src/scan.1),install -D -m 644 src/scan.1 $(destination)/share/man/man1/scan.1)
+
+uninstall: ## remove what `make install` with the same PREFIX put there
+	rm -f $(destination)/bin/scan $(destination)/share/man/man1/scan.1
+	rm -rf $(destination)/share/scan
+
+clean: ## remove what was built
+	rm -rf .build scan
+
+distclean: clean ## and the libraries that were unpacked
+	rm -rf vendor/prefix
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# --- Testing it -----------------------------------------------------------------------------------
+
+# `suite` tests this very variant where it was built; `test` what is at the top.
+.PHONY: test test-servers suite
+test: ## get what is missing, build, and run the tests: all, or TESTS="tests/floors.t ..."
+	@$(deps) install build extra test
+	$(again) all units
+	@SCAN=./scan BUILD=$(out) tests/run $(TESTS)
+
+test-servers: ## the same against real servers on loopback (root: it installs and starts them)
+	@$(deps) install build extra test
+	@tests/servers/install
+	$(again) all
+	@SCAN=./scan BUILD=$(out) tests/run tests/servers/run
+
+suite: program units
+	@SCAN=$(out)/scan BUILD=$(out) tests/run $(TESTS)
+
+# `make check` runs all of these and names those that fail, `make check-NAME` runs one.
+checks := floors gcc clang sanitizers cppcheck format luacheck
+
+.PHONY: check format $(checks:%=check-%)
+check: ## order of the house, both compilers, sanitizers, static analysis, format
+	@$(deps) install build extra test check
+	$(again) -k -O $(checks:%=check-%)
+	@echo 'check: all is well: $(checks)'
+
+c_files = $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
+lua_files = $(wildcard scripts/*.lua scripts/lib/*.lua)
+
+check-floors:
+	@tests/run tests/floors.t
+
+check-gcc:
+	$(again) CC=gcc WERROR=1 program units
+
+check-clang:
+	$(again) CC=clang WERROR=1 program units
+
+check-sanitizers: export ASAN_OPTIONS = detect_stack_use_after_return=1:strict_string_checks=1
+check-sanitizers: export UBSAN_OPTIONS = print_stacktrace=1
+check-sanitizers:
+	$(again) CC=gcc WERROR=1 SANITIZE=address,undefined suite
+
+check-cppcheck:
+	@cppcheck --quiet --std=c11 --language=c -Isrc --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem --error-exitcode=1 $(wildcard src/*.c src/*/*.c)
+
+check-format:
+	@clang-format --dry-run -Werror $(c_files)
+
+check-luacheck:
+	@$(if $(lua_files),luacheck --quiet --no-color --no-config --std lua54 --read-globals scan --max-line-length 110 $(lua_files))
+
+format: ## put the C files into the project's style
+	@clang-format -i $(c_files)

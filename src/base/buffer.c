@@ -1,0 +1,120 @@
+#include "base/buffer.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_CAPACITY = 256 };
+
+void buffer_init(struct buffer *buffer, size_t maximum)
+{
+	*buffer = (struct buffer){ .maximum = maximum };
+}
+
+void buffer_free(struct buffer *buffer)
+{
+	free(buffer->bytes);
+	buffer_init(buffer, buffer->maximum);
+}
+
+const char *buffer_bytes(const struct buffer *buffer)
+{
+	return buffer->bytes ? buffer->bytes + buffer->start : "";
+}
+
+size_t buffer_length(const struct buffer *buffer)
+{
+	return buffer->end - buffer->start;
+}
+
+size_t buffer_room(const struct buffer *buffer)
+{
+	return buffer->maximum - buffer_length(buffer);
+}
+
+/* Move what is held to the front of the allocation. */
+static void compact(struct buffer *buffer)
+{
+	size_t length = buffer_length(buffer);
+
+	if (buffer->start > 0 && length > 0)
+		memmove(buffer->bytes, buffer->bytes + buffer->start, length);
+	buffer->start = 0;
+	buffer->end = length;
+}
+
+static size_t grown(const struct buffer *buffer, size_t wanted)
+{
+	size_t capacity = buffer->capacity ? buffer->capacity : FIRST_CAPACITY;
+
+	while (capacity < wanted && capacity <= SIZE_MAX / 2)
+		capacity *= 2;
+	if (capacity < wanted || capacity > buffer->maximum)
+		capacity = buffer->maximum;
+	return capacity;
+}
+
+/* Make room for `length` more bytes behind `end`. */
+static bool reserve(struct buffer *buffer, size_t length)
+{
+	size_t capacity;
+	char  *bytes;
+
+	if (length > buffer_room(buffer))
+		return false;
+	if (length <= buffer->capacity - buffer->end)
+		return true;
+	compact(buffer);
+	if (length <= buffer->capacity - buffer->end)
+		return true;
+	capacity = grown(buffer, buffer->end + length);
+	bytes = realloc(buffer->bytes, capacity);
+	if (!bytes)
+		return false;
+	buffer->bytes = bytes;
+	buffer->capacity = capacity;
+	return true;
+}
+
+bool buffer_append(struct buffer *buffer, const void *bytes, size_t length)
+{
+	if (length == 0)
+		return true;
+	if (!reserve(buffer, length))
+		return false;
+	memcpy(buffer->bytes + buffer->end, bytes, length);
+	buffer->end += length;
+	return true;
+}
+
+bool buffer_text(struct buffer *buffer, const char *text)
+{
+	return buffer_append(buffer, text, strlen(text));
+}
+
+bool buffer_format(struct buffer *buffer, const char *format, ...)
+{
+	char    text[1024];
+	va_list arguments;
+	int     length;
+
+	va_start(arguments, format);
+	length = vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	return length >= 0 && (size_t)length < sizeof text && buffer_append(buffer, text, (size_t)length);
+}
+
+void buffer_consume(struct buffer *buffer, size_t length)
+{
+	if (length >= buffer_length(buffer))
+		buffer_clear(buffer);
+	else
+		buffer->start += length;
+}
+
+void buffer_clear(struct buffer *buffer)
+{
+	buffer->start = 0;
+	buffer->end = 0;
+}

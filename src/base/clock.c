@@ -1,0 +1,27 @@
+#include "base/clock.h"
+
+#include <time.h>
+
+static const double nanoseconds = 1e9;
+
+moment clock_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (moment)now.tv_sec * 1000000000U + (moment)now.tv_nsec;
+}
+
+moment clock_after(moment from, double seconds)
+{
+	if (!(seconds > 0))
+		return from;
+	if (seconds >= (double)(MOMENT_NEVER - 1 - from) / nanoseconds)
+		return MOMENT_NEVER - 1;
+	return from + (moment)(seconds * nanoseconds);
+}
+
+double clock_ms(moment from, moment to)
+{
+	return to > from ? (double)(to - from) / 1e6 : 0;
+}

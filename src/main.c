@@ -1,0 +1,364 @@
+/* scan: options to a scan to an exit status. The only place that exits. */
+#include "base/escape.h"
+#include "options.h"
+#include "output/json.h"
+#include "output/listing.h"
+#include "output/output.h"
+#include "scan/scanner.h"
+#include "script/load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SCAN_VERSION "0.1"
+
+#ifndef SCAN_SCRIPTS_DIR
+#define SCAN_SCRIPTS_DIR "/usr/local/share/scan/scripts"
+#endif
+
+enum status {
+	STATUS_DONE = 0,
+	STATUS_USAGE = 2,      /* usage, or it could not start */
+	STATUS_INCOMPLETE = 3, /* some target not examined, or output not written */
+	STATUS_SCRIPT = 4,     /* a probe script failed */
+	STATUS_SIGNAL = 128
+};
+
+enum { PATH_TEXT = 4096, ERROR_TEXT = 1024, LISTING = 1024 * 1024 };
+
+/* --- small things ---------------------------------------------------------------------------- */
+
+/* A line on standard error, safe for a terminal. */
+static void complain(const char *text)
+{
+	struct buffer line;
+
+	buffer_init(&line, 8 * ERROR_TEXT);
+	escape_terminal(&line, text, strlen(text), ERROR_TEXT);
+	fprintf(stderr, "scan: %.*s\n", (int)buffer_length(&line), buffer_bytes(&line));
+	buffer_free(&line);
+}
+
+static enum status usage(const char *text)
+{
+	complain(text);
+	return STATUS_USAGE;
+}
+
+/* A closed standard stream would give its number to the first socket, and words meant for people
+ * would go to a server. */
+static void open_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Text for standard output; its failure is the exit status. */
+static enum status show(const char *bytes, size_t length)
+{
+	if (fwrite(bytes, 1, length, stdout) == length && fflush(stdout) == 0)
+		return STATUS_DONE;
+	fprintf(stderr, "scan: cannot write output: %s\n", strerror(errno));
+	return STATUS_INCOMPLETE;
+}
+
+/* --- scripts --------------------------------------------------------------------------------- */
+
+/* scripts/ beside the program, or else the installed folder. */
+static void default_folder(char path[PATH_TEXT])
+{
+	ssize_t     length = readlink("/proc/self/exe", path, PATH_TEXT - sizeof "/scripts");
+	struct stat status;
+	char       *slash;
+
+	if (length > 0) {
+		path[length] = '\0';
+		slash = strrchr(path, '/');
+		strcpy(slash ? slash : path, "/scripts");
+		if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+			return;
+	}
+	snprintf(path, PATH_TEXT, "%s", SCAN_SCRIPTS_DIR);
+}
+
+static bool set_arguments(struct catalogue *catalogue, const struct options *options)
+{
+	char error[ERROR_TEXT];
+
+	for (size_t i = 0; i < options->arguments.count; i++) {
+		if (!catalogue_set_argument(catalogue, options->arguments.word[i], error, sizeof error)) {
+			complain(error);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The user's own folders first, then $SCAN_SCRIPTS, then the shipped ones. */
+static bool load(struct catalogue *catalogue, const struct options *options)
+{
+	const char **paths = calloc(options->scripts.count + 2, sizeof *paths);
+	const char  *environment = getenv("SCAN_SCRIPTS");
+	size_t       count = 0;
+	char         shipped[PATH_TEXT], error[PATH_TEXT + ERROR_TEXT];
+	bool         good;
+
+	if (!paths)
+		return false;
+	for (size_t i = 0; i < options->scripts.count; i++)
+		paths[count++] = options->scripts.word[i];
+	if (environment && *environment)
+		paths[count++] = environment;
+	default_folder(shipped);
+	paths[count++] = shipped;
+	good = load_scripts(catalogue, paths, count, error, sizeof error);
+	free(paths);
+	if (!good)
+		complain(error);
+	for (size_t i = 0; i < catalogue->problem_count; i++)
+		complain(catalogue->problems[i]);
+	return good && set_arguments(catalogue, options);
+}
+
+/* --- scanning -------------------------------------------------------------------------------- */
+
+static struct target *read_targets(const struct options *options, int family)
+{
+	struct target *targets = calloc(options->targets.count + 1, sizeof *targets);
+	char           error[ERROR_TEXT];
+
+	for (size_t i = 0; targets && i < options->targets.count; i++) {
+		if (target_parse(&targets[i], options->targets.word[i], family, error, sizeof error))
+			continue;
+		complain(error);
+		free(targets);
+		return NULL;
+	}
+	return targets;
+}
+
+static int family_of(const struct options *options)
+{
+	return options->family == FAMILY_IPV4   ? AF_INET
+	       : options->family == FAMILY_IPV6 ? AF_INET6
+	                                        : AF_UNSPEC;
+}
+
+static struct settings settings_of(const struct options *options)
+{
+	return (struct settings){
+		.connect_timeout = options->connect_timeout,
+		.reply_timeout = options->reply_timeout,
+		.deadline = options->deadline,
+		.family = family_of(options),
+		.all_addresses = options->all_addresses,
+		.parallel = options->parallel,
+		.per_host = options->per_host,
+		.threads = options->threads,
+		.retries = (int)options->retries,
+	};
+}
+
+/* A service without a port of its own can only be tried on one that the user names. */
+static bool ports_known(const struct selection *selection, const struct target *targets, size_t count)
+{
+	char error[ERROR_TEXT];
+
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < selection->count && targets[i].port == 0; j++) {
+			if (selection->choices[j].port != 0)
+				continue;
+			snprintf(error, sizeof error, "the service %s has no port of its own; say -s %s=PORT",
+			         selection->choices[j].service->name, selection->choices[j].service->name);
+			complain(error);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void nudge(void *owner)
+{
+	scanner_nudge(owner);
+}
+
+static enum status ending(enum scan_end end, int signal, int write_error, const struct output *output,
+                          const struct catalogue *catalogue)
+{
+	if (write_error != 0) {
+		fprintf(stderr, "scan: cannot write output: %s\n", strerror(write_error));
+		return STATUS_INCOMPLETE;
+	}
+	if (end == SCAN_INTERRUPTED)
+		return STATUS_SIGNAL + (enum status)signal;
+	if (end == SCAN_NOT_STARTED)
+		return usage("could not start: no memory, descriptors or threads left");
+	if (output_some_broken(output) || catalogue->problem_count > 0)
+		return STATUS_SCRIPT;
+	return output_some_failed(output) ? STATUS_INCOMPLETE : STATUS_DONE;
+}
+
+static enum status run(const struct scan *plan, struct output *output, struct writer *writer)
+{
+	struct scanner *scanner;
+	struct scan     scan = *plan;
+	enum scan_end   end;
+	int             signal = 0, write_error;
+
+	scan.listener = output_listener(output);
+	scanner = scanner_new(&scan);
+	if (!scanner) {
+		writer_close(writer);
+		return usage("could not start: not enough memory");
+	}
+	writer_listen(writer, nudge, scanner);
+	end = scanner_run(scanner, &signal);
+	output_finish(output);
+	write_error = writer_close(writer);
+	scanner_free(scanner);
+	return ending(end, signal, write_error, output, scan.catalogue);
+}
+
+static bool colours(const struct options *options, const struct writer *writer)
+{
+	const char *no_color = getenv("NO_COLOR");
+	const char *terminal = getenv("TERM");
+
+	return !options->json && writer_terminal(writer) && !(no_color && *no_color) && terminal &&
+	       strcmp(terminal, "dumb") != 0;
+}
+
+static enum status deliver(const struct options *options, const struct scan *scan)
+{
+	struct writer      *writer = writer_open(options->output);
+	struct output_style style;
+	struct output      *output;
+	enum status         status;
+	char                error[PATH_TEXT];
+
+	if (!writer) {
+		snprintf(error, sizeof error, "%s: %s", options->output ? options->output : "standard output",
+		         strerror(errno));
+		return usage(error);
+	}
+	style = (struct output_style){ options->json, options->only_open, options->verbose,
+		                       colours(options, writer), scan->target_count == 1 && !options->all_addresses };
+	output = output_new(&style, writer);
+	if (!output) {
+		writer_close(writer);
+		return usage("not enough memory");
+	}
+	status = run(scan, output, writer);
+	output_free(output);
+	return status;
+}
+
+static enum status scan(const struct options *options, const struct catalogue *catalogue)
+{
+	struct settings  settings = settings_of(options);
+	struct selection selection;
+	struct target   *targets = read_targets(options, settings.family);
+	enum status      status = STATUS_USAGE;
+	char             error[ERROR_TEXT];
+
+	if (!targets)
+		return STATUS_USAGE;
+	if (!selection_parse(&selection, catalogue, options->services, error, sizeof error))
+		complain(error);
+	else if (ports_known(&selection, targets, options->targets.count))
+		status = deliver(options, &(struct scan){ .settings = &settings,
+		                                          .catalogue = catalogue,
+		                                          .selection = &selection,
+		                                          .targets = targets,
+		                                          .target_count = options->targets.count });
+	selection_free(&selection);
+	free(targets);
+	return status;
+}
+
+/* --- the other actions ----------------------------------------------------------------------- */
+
+static enum status list(const struct options *options, const struct catalogue *catalogue)
+{
+	struct buffer text;
+	bool          found = true;
+	enum status   status;
+	char          error[ERROR_TEXT];
+
+	buffer_init(&text, LISTING);
+	if (options->action == ACTION_LIST)
+		listing_all(&text, catalogue);
+	else
+		found = listing_one(&text, catalogue, options->subject);
+	if (found) {
+		status = show(buffer_bytes(&text), buffer_length(&text));
+	} else {
+		snprintf(error, sizeof error, "no probe or service \"%s\"%s%.*s%s; --list shows all", options->subject,
+		         buffer_length(&text) > 0 ? "; did you mean " : "", (int)buffer_length(&text),
+		         buffer_bytes(&text), buffer_length(&text) > 0 ? "?" : "");
+		status = usage(error);
+	}
+	buffer_free(&text);
+	return status;
+}
+
+static enum status with_scripts(const struct options *options)
+{
+	struct catalogue catalogue = { 0 };
+	enum status      status = STATUS_USAGE;
+
+	if (load(&catalogue, options))
+		status = options->action == ACTION_SCAN ? scan(options, &catalogue) : list(options, &catalogue);
+	catalogue_free(&catalogue);
+	return status;
+}
+
+static enum status act(const struct options *options)
+{
+	const char *text;
+
+	switch (options->action) {
+	case ACTION_SHORT_HELP:
+		fputs(options_short_help(), stderr);
+		return STATUS_USAGE;
+	case ACTION_HELP:
+		text = options_help();
+		break;
+	case ACTION_VERSION:
+		text = "scan " SCAN_VERSION "\n";
+		break;
+	case ACTION_SCHEMA:
+		text = json_schema();
+		break;
+	default:
+		return with_scripts(options);
+	}
+	return show(text, strlen(text));
+}
+
+int main(int argc, char *argv[])
+{
+	struct options options;
+	char           error[OPTIONS_ERROR_TEXT];
+	enum status    status;
+
+	open_streams();
+	signal(SIGPIPE, SIG_IGN);
+	if (options_parse(&options, argc, argv, error))
+		status = act(&options);
+	else
+		status = usage(error);
+	options_free(&options);
+	return (int)status;
+}

@@ -1,0 +1,615 @@
+#include "net/conn.h"
+
+#include "base/buffer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A plain read takes at most READ_AHEAD bytes beyond what is asked for, so that an endless sender
+ * costs little memory. SECRET_BYTES of TLS records at most are taken at a time. */
+enum { READ_AHEAD = 8 * 1024, SECRET_BYTES = 17 * 1024, SECRETS = 256 * 1024 };
+
+struct conn {
+	struct loop   *loop;
+	int            fd; /* -1 while closed */
+	struct watch   watch;
+	struct address remote;
+
+	/* What the edges said and no try has contradicted since. */
+	bool readable, writable, failed, hangup;
+	bool connected;
+	bool ended; /* the server's half is closed, all of it is read from the socket */
+
+	struct buffer in;  /* what the server said and no verb has taken */
+	struct buffer out; /* what must go to the socket: TLS records only */
+	size_t        scanned; /* bytes of `in` known to hold no LF */
+	bool          cut;     /* the line at the front of `in` was longer than CONN_LINE */
+	size_t        received, sent, written; /* written: progress of the current conn_write */
+	size_t        secrets;                 /* TLS bytes from the socket */
+
+	struct tls *tls;
+	bool        secure;
+	json_t     *facts; /* of the TLS session, once asked for */
+
+	struct alarm alarm;
+	enum io      want; /* IO_DONE while nobody waits */
+	conn_wake   *wake;
+	void        *owner;
+
+	struct failure failure;
+};
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static void ready(struct watch *watch, uint32_t events);
+static void ring(struct alarm *alarm);
+
+struct conn *conn_new(struct loop *loop)
+{
+	struct conn *conn = calloc(1, sizeof *conn);
+
+	if (!conn)
+		return NULL;
+	conn->loop = loop;
+	conn->fd = -1;
+	conn->watch.ready = ready;
+	conn->alarm.ring = ring;
+	conn->want = IO_DONE;
+	buffer_init(&conn->in, CONN_RECEIVED);
+	buffer_init(&conn->out, SECRETS);
+	return conn;
+}
+
+static void close_socket(struct conn *conn)
+{
+	static const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+
+	if (conn->fd < 0)
+		return;
+	watch_remove(conn->loop, &conn->watch);
+	if (conn->connected && !conn->ended)
+		setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+	close(conn->fd);
+	conn->fd = -1;
+}
+
+void conn_free(struct conn *conn)
+{
+	if (!conn)
+		return;
+	conn_close(conn);
+	tls_free(conn->tls);
+	json_decref(conn->facts);
+	buffer_free(&conn->in);
+	buffer_free(&conn->out);
+	free(conn);
+}
+
+/* --- waiting --------------------------------------------------------------------------------- */
+
+static void wake(struct conn *conn, bool is_ready)
+{
+	conn_wake *callback = conn->wake;
+
+	conn_forget(conn);
+	callback(conn->owner, is_ready);
+}
+
+static void ready(struct watch *watch, uint32_t events)
+{
+	struct conn *conn = (struct conn *)(void *)((char *)watch - offsetof(struct conn, watch));
+
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		conn->readable = true;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		conn->writable = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		conn->hangup = true;
+	if (events & EPOLLERR)
+		conn->failed = true;
+	if ((conn->want == IO_WANT_READ && conn->readable) || (conn->want == IO_WANT_WRITE && conn->writable))
+		wake(conn, true);
+}
+
+static void ring(struct alarm *alarm)
+{
+	wake((struct conn *)(void *)((char *)alarm - offsetof(struct conn, alarm)), false);
+}
+
+void conn_await(struct conn *conn, enum io want, moment deadline, conn_wake *callback, void *owner)
+{
+	conn->want = want;
+	conn->wake = callback;
+	conn->owner = owner;
+	alarm_set(conn->loop, &conn->alarm, deadline);
+}
+
+void conn_forget(struct conn *conn)
+{
+	alarm_clear(conn->loop, &conn->alarm);
+	conn->want = IO_DONE;
+}
+
+/* --- connecting ------------------------------------------------------------------------------ */
+
+static enum io fail(struct conn *conn, enum phase phase, int error)
+{
+	failure_errno(&conn->failure, phase, error);
+	return IO_FAILED;
+}
+
+static enum io fail_connect(struct conn *conn, int error)
+{
+	close_socket(conn);
+	return fail(conn, PHASE_CONNECT, error);
+}
+
+/* A connect to a local port of the ephemeral range can meet itself (TCP simultaneous open); that
+ * is nobody's server. Ports below 1024 are never ephemeral, which spares a system call each. */
+static bool met_itself(const struct conn *conn)
+{
+	struct address local;
+
+	return address_port(&conn->remote) >= 1024 && conn_local(conn, &local) &&
+	       address_same(&local, &conn->remote) && address_port(&local) == address_port(&conn->remote);
+}
+
+static enum io connected(struct conn *conn)
+{
+	conn->connected = true;
+	conn->writable = true;
+	return met_itself(conn) ? fail_connect(conn, ECONNREFUSED) : IO_DONE;
+}
+
+static void forget_attempt(struct conn *conn)
+{
+	close_socket(conn);
+	conn->readable = conn->writable = conn->failed = conn->hangup = conn->connected = conn->ended = false;
+	failure_clear(&conn->failure);
+}
+
+enum io conn_connect(struct conn *conn, const struct address *address)
+{
+	int result;
+
+	forget_attempt(conn);
+	conn->remote = *address;
+	conn->fd = socket(address_family(address), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (conn->fd < 0)
+		return fail_connect(conn, errno);
+	result = connect(conn->fd, &address->socket.any, address_length(address));
+	if (result < 0 && errno != EINPROGRESS && errno != EINTR)
+		return fail_connect(conn, errno);
+	if (!watch_add(conn->loop, &conn->watch, conn->fd))
+		return fail_connect(conn, errno);
+	return result < 0 ? IO_WANT_WRITE : connected(conn);
+}
+
+enum io conn_connected(struct conn *conn)
+{
+	int       error = 0;
+	socklen_t size = sizeof error;
+
+	if (conn->connected)
+		return IO_DONE;
+	if (conn->failed || conn->hangup) {
+		getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+		conn->failed = false;
+		if (error != 0)
+			return fail_connect(conn, error);
+	}
+	return conn->writable ? connected(conn) : IO_WANT_WRITE;
+}
+
+/* --- bytes in -------------------------------------------------------------------------------- */
+
+/* One recv of at most `room` bytes into the loop's scratch area. After a short read the socket is
+ * known to be empty, which spares the try that would only say so. */
+static enum io receive(struct conn *conn, size_t room, size_t *length)
+{
+	ssize_t count;
+
+	if (conn->ended)
+		return IO_EOF;
+	if (!conn->readable)
+		return IO_WANT_READ;
+	do
+		count = recv(conn->fd, loop_scratch(conn->loop), room, 0);
+	while (count < 0 && errno == EINTR);
+	if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		conn->readable = false;
+		return IO_WANT_READ;
+	}
+	if (count < 0)
+		return fail(conn, PHASE_READ, errno);
+	if (count == 0) {
+		conn->ended = true;
+		return IO_EOF;
+	}
+	if ((size_t)count < room && !conn->hangup)
+		conn->readable = false;
+	*length = (size_t)count;
+	return IO_DONE;
+}
+
+static enum io fail_memory(struct conn *conn, enum phase phase)
+{
+	return fail(conn, phase, ENOMEM);
+}
+
+/* Bring TLS records from the socket to the TLS machine. */
+static enum io feed(struct conn *conn)
+{
+	size_t  length;
+	enum io result = receive(conn, SECRET_BYTES, &length);
+
+	if (result == IO_EOF) {
+		tls_feed_end(conn->tls);
+		return IO_DONE;
+	}
+	if (result != IO_DONE)
+		return result;
+	conn->secrets += length;
+	if (conn->secrets > SECRETS) {
+		failure_set(&conn->failure, PHASE_TLS, "oversize", "more than %d KiB of TLS records", SECRETS / 1024);
+		return IO_FAILED;
+	}
+	return tls_feed(conn->tls, loop_scratch(conn->loop), length) ? IO_DONE : fail_memory(conn, PHASE_TLS);
+}
+
+static enum io flush(struct conn *conn);
+
+/* Decrypt at most `room` bytes into the scratch area. */
+static enum io decrypt(struct conn *conn, size_t room, size_t *length)
+{
+	enum io result;
+
+	for (;;) {
+		result = tls_read(conn->tls, loop_scratch(conn->loop), room, length, &conn->failure);
+		if (result != IO_WANT_READ)
+			return result;
+		result = flush(conn); /* what a KeyUpdate or an alert of ours needs */
+		if (result == IO_DONE)
+			result = feed(conn);
+		if (result != IO_DONE)
+			return result;
+	}
+}
+
+/* Get more of the stream into `in`, which holds `held` bytes at most afterwards. */
+static enum io fill(struct conn *conn, size_t held)
+{
+	size_t  room = held - buffer_length(&conn->in);
+	size_t  length;
+	enum io result;
+
+	if (conn->received >= CONN_RECEIVED) {
+		failure_set(&conn->failure, PHASE_READ, "oversize", "more than %d KiB from the server",
+		            CONN_RECEIVED / 1024);
+		return IO_FAILED;
+	}
+	if (room > CONN_RECEIVED - conn->received)
+		room = CONN_RECEIVED - conn->received;
+	result = conn->tls ? decrypt(conn, room, &length) : receive(conn, room, &length);
+	if (result != IO_DONE)
+		return result;
+	conn->received += length;
+	return buffer_append(&conn->in, loop_scratch(conn->loop), length) ? IO_DONE : fail_memory(conn, PHASE_READ);
+}
+
+static enum io fail_ended(struct conn *conn)
+{
+	failure_set(&conn->failure, PHASE_READ, "closed-early",
+	            conn->received == 0 ? "the server closed the connection without a word"
+	                                : "the server closed the connection");
+	return IO_FAILED;
+}
+
+/* Hand out `length` bytes from the front, of which `taken` leave the buffer. */
+static void take(struct conn *conn, struct line *line, size_t length, size_t taken)
+{
+	line->bytes = buffer_bytes(&conn->in);
+	line->length = length;
+	line->cut = false;
+	buffer_consume(&conn->in, taken);
+	conn->scanned = 0;
+}
+
+/* The line of `length` bytes, its LF being the byte after (`terminated`), without a CR before it. */
+static enum io take_line(struct conn *conn, struct line *line, size_t length, bool terminated)
+{
+	const char *bytes = buffer_bytes(&conn->in);
+	size_t      shown = length;
+	bool        cut = conn->cut;
+
+	if (terminated && !cut && shown > 0 && bytes[shown - 1] == '\r')
+		shown--;
+	if (shown > CONN_LINE) {
+		shown = CONN_LINE;
+		cut = true;
+	}
+	take(conn, line, shown, length + terminated);
+	line->cut = cut;
+	conn->cut = false;
+	return IO_DONE;
+}
+
+/* A line without end: keep what a script may see of it, drop the rest as it comes. One byte more
+ * than CONN_LINE is kept, so that a CR there is still told from text. */
+static void drop_excess(struct conn *conn)
+{
+	size_t length = buffer_length(&conn->in);
+
+	if (length <= CONN_LINE + 1)
+		return;
+	conn->in.end -= length - CONN_LINE;
+	conn->cut = true;
+	conn->scanned = CONN_LINE;
+}
+
+enum io conn_readline(struct conn *conn, struct line *line)
+{
+	for (;;) {
+		const char *bytes = buffer_bytes(&conn->in);
+		size_t      length = buffer_length(&conn->in);
+		const char *lf = memchr(bytes + conn->scanned, '\n', length - conn->scanned);
+		enum io     result;
+
+		if (lf)
+			return take_line(conn, line, (size_t)(lf - bytes), true);
+		conn->scanned = length;
+		drop_excess(conn);
+		result = fill(conn, READ_AHEAD);
+		if (result == IO_EOF)
+			return length > 0 ? take_line(conn, line, buffer_length(&conn->in), false) : fail_ended(conn);
+		if (result != IO_DONE)
+			return result;
+	}
+}
+
+enum io conn_read(struct conn *conn, size_t count, struct line *bytes)
+{
+	size_t wanted = count > 0 ? count : 1;
+
+	while (buffer_length(&conn->in) < wanted) {
+		enum io result = fill(conn, wanted > READ_AHEAD ? wanted : READ_AHEAD);
+
+		if (result == IO_EOF)
+			return fail_ended(conn);
+		if (result != IO_DONE)
+			return result;
+	}
+	wanted = count > 0 ? count : buffer_length(&conn->in);
+	take(conn, bytes, wanted, wanted);
+	conn->cut = false;
+	return IO_DONE;
+}
+
+/* --- bytes out ------------------------------------------------------------------------------- */
+
+static enum io transmit(struct conn *conn, const char *bytes, size_t length, size_t *sent)
+{
+	ssize_t count;
+
+	do
+		count = send(conn->fd, bytes, length, MSG_NOSIGNAL);
+	while (count < 0 && errno == EINTR);
+	if (count >= 0) {
+		*sent = (size_t)count;
+		return IO_DONE;
+	}
+	if (errno != EAGAIN && errno != EWOULDBLOCK)
+		return fail(conn, PHASE_WRITE, errno);
+	conn->writable = false;
+	return IO_WANT_WRITE;
+}
+
+/* Collect what the TLS machine has to say. */
+static enum io collect(struct conn *conn)
+{
+	size_t length;
+
+	for (;;) {
+		length = tls_take(conn->tls, loop_scratch(conn->loop), loop_scratch_size());
+		if (length == 0)
+			return IO_DONE;
+		if (!buffer_append(&conn->out, loop_scratch(conn->loop), length))
+			return fail_memory(conn, PHASE_TLS);
+	}
+}
+
+/* Send the TLS records that are due. */
+static enum io flush(struct conn *conn)
+{
+	enum io result = collect(conn);
+	size_t  sent;
+
+	while (result == IO_DONE && buffer_length(&conn->out) > 0) {
+		result = transmit(conn, buffer_bytes(&conn->out), buffer_length(&conn->out), &sent);
+		if (result == IO_DONE)
+			buffer_consume(&conn->out, sent);
+	}
+	return result;
+}
+
+static enum io write_plain(struct conn *conn, const char *bytes, size_t length)
+{
+	while (conn->written < length) {
+		size_t  sent;
+		enum io result = transmit(conn, bytes + conn->written, length - conn->written, &sent);
+
+		if (result != IO_DONE)
+			return result;
+		conn->written += sent;
+	}
+	return IO_DONE;
+}
+
+static enum io write_secret(struct conn *conn, const char *bytes, size_t length)
+{
+	if (conn->written < length) {
+		enum io result = tls_write(conn->tls, bytes, length, &conn->failure);
+
+		if (result == IO_EOF)
+			return fail(conn, PHASE_WRITE, EPIPE);
+		if (result != IO_DONE)
+			return result;
+		conn->written = length;
+	}
+	return flush(conn);
+}
+
+enum io conn_write(struct conn *conn, const char *bytes, size_t length)
+{
+	enum io result;
+
+	if (length > CONN_SENT - conn->sent) {
+		failure_set(&conn->failure, PHASE_WRITE, "oversize", "more than %d KiB to the server", CONN_SENT / 1024);
+		return IO_FAILED;
+	}
+	result = conn->tls ? write_secret(conn, bytes, length) : write_plain(conn, bytes, length);
+	if (result != IO_DONE)
+		return result;
+	conn->written = 0;
+	conn->sent += length;
+	return IO_DONE;
+}
+
+/* --- TLS ------------------------------------------------------------------------------------- */
+
+static enum io fail_injected(struct conn *conn)
+{
+	size_t length = buffer_length(&conn->in);
+
+	failure_set(&conn->failure, PHASE_TLS, "plaintext-at-starttls", "plain text where TLS should start: %.*s",
+	            length > FAILURE_QUOTE ? FAILURE_QUOTE : (int)length, buffer_bytes(&conn->in));
+	return IO_FAILED;
+}
+
+/* Nothing of the plain conversation may be left when TLS starts: what a server (or somebody on the
+ * way) sent behind its "go ahead" would be read as if it had come protected (CVE-2021-22947). */
+static enum io begin_tls(struct conn *conn, struct tls_context *context, const char *name)
+{
+	bool talked = conn->received + conn->sent > 0;
+
+	if (talked && buffer_length(&conn->in) == 0 && fill(conn, READ_AHEAD) == IO_FAILED)
+		return IO_FAILED;
+	if (buffer_length(&conn->in) > 0)
+		return fail_injected(conn);
+	conn->tls = tls_new(context, name);
+	return conn->tls ? IO_DONE : fail_memory(conn, PHASE_TLS);
+}
+
+/* A failed send must not hide what the server said before it closed: read that first. */
+static enum io exchange(struct conn *conn)
+{
+	enum io sent = flush(conn);
+	enum io got;
+
+	if (sent == IO_WANT_WRITE)
+		return sent;
+	got = feed(conn);
+	if (got == IO_FAILED && conn->failure.phase == PHASE_READ)
+		conn->failure.phase = PHASE_TLS;
+	return got;
+}
+
+enum io conn_starttls(struct conn *conn, struct tls_context *context, const char *name)
+{
+	enum io result = conn->tls ? IO_DONE : begin_tls(conn, context, name);
+
+	while (result == IO_DONE) {
+		result = tls_handshake(conn->tls, &conn->failure);
+		if (result == IO_DONE)
+			break;
+		if (result == IO_WANT_READ)
+			result = exchange(conn);
+		else
+			flush(conn); /* the alert that says why */
+	}
+	if (result != IO_DONE)
+		return result;
+	result = flush(conn);
+	conn->secure = result == IO_DONE;
+	return result;
+}
+
+void conn_close(struct conn *conn)
+{
+	conn_forget(conn);
+	if (conn->secure && conn->fd >= 0 && !conn->ended) {
+		tls_goodbye(conn->tls);
+		flush(conn);
+	}
+	close_socket(conn);
+}
+
+/* --- words and facts ------------------------------------------------------------------------- */
+
+static const char *awaited(const struct conn *conn)
+{
+	if (buffer_length(&conn->in) > 0 || conn->cut)
+		return "end of the line";
+	return conn->received == 0 && conn->sent == 0 ? "greeting" : "reply";
+}
+
+void conn_overdue(struct conn *conn, double seconds)
+{
+	if (!conn->connected) {
+		close_socket(conn);
+		failure_errno(&conn->failure, PHASE_CONNECT, ETIMEDOUT);
+	} else if (conn->tls && !conn->secure) {
+		tls_overdue(conn->tls, seconds, &conn->failure);
+	} else if (!conn->writable) {
+		failure_set(&conn->failure, PHASE_WRITE, "timeout", "the server took nothing for %g s", seconds);
+	} else {
+		failure_set(&conn->failure, PHASE_READ, "timeout", "no %s within %g s", awaited(conn), seconds);
+	}
+}
+
+const struct failure *conn_failure(const struct conn *conn)
+{
+	return &conn->failure;
+}
+
+const char *conn_unread(const struct conn *conn, size_t *length)
+{
+	*length = buffer_length(&conn->in);
+	return buffer_bytes(&conn->in);
+}
+
+const struct address *conn_remote(const struct conn *conn)
+{
+	return &conn->remote;
+}
+
+bool conn_local(const struct conn *conn, struct address *address)
+{
+	struct sockaddr_storage local;
+	socklen_t               size = sizeof local;
+
+	if (conn->fd < 0 || getsockname(conn->fd, (struct sockaddr *)&local, &size) < 0)
+		return false;
+	return address_from(address, (const struct sockaddr *)&local);
+}
+
+bool conn_open(const struct conn *conn)
+{
+	return conn->fd >= 0;
+}
+
+bool conn_secure(const struct conn *conn)
+{
+	return conn->secure;
+}
+
+json_t *conn_tls_facts(struct conn *conn)
+{
+	if (!conn->facts && conn->secure)
+		conn->facts = tls_facts(conn->tls);
+	return json_incref(conn->facts);
+}

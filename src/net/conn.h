@@ -1,0 +1,82 @@
+/* One stream to a server: connect, lines, bytes, TLS on the live connection, close.
+ *
+ * Every verb is a single try that never blocks and never calls back: it does what can be done now
+ * and answers in the alphabet of io.h. On IO_WANT_READ or IO_WANT_WRITE the caller may conn_await
+ * and then call the same verb again, which goes on where it stopped. On IO_FAILED conn_failure says
+ * why. Who waits, and until when, is the caller's business; nothing here extends a deadline.
+ *
+ * Limits per connection: CONN_RECEIVED bytes in, counted as the script sees them (plain and
+ * decrypted alike), CONN_SENT bytes out, a line of CONN_LINE bytes.
+ */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include "base/failure.h"
+#include "net/address.h"
+#include "net/io.h"
+#include "net/loop.h"
+#include "net/tls.h"
+
+enum { CONN_LINE = 4096, CONN_RECEIVED = 64 * 1024, CONN_SENT = 16 * 1024 };
+
+struct conn;
+
+/* NULL: no memory. */
+struct conn *conn_new(struct loop *loop);
+
+/* conn_close and free; NULL is fine. The socket is reset (SO_LINGER 0) unless the server closed
+ * first, so that a scan leaves no port of this machine in TIME_WAIT. */
+void conn_free(struct conn *conn);
+
+/* Start to connect. IO_DONE: connected at once; IO_WANT_WRITE: await, then ask conn_connected. A
+ * conn whose attempt failed may try another address. */
+enum io conn_connect(struct conn *conn, const struct address *address);
+enum io conn_connected(struct conn *conn);
+
+/* One line without its CRLF or LF. The bytes are good until the next call. What lies beyond
+ * CONN_LINE bytes is dropped up to the LF, and `cut` set. Bytes before the end of the stream count
+ * as a line; the end itself, with nothing before it, is IO_FAILED "closed-early". */
+struct line {
+	const char *bytes;
+	size_t      length;
+	bool        cut;
+};
+enum io conn_readline(struct conn *conn, struct line *line);
+
+/* Exactly `count` bytes (at most CONN_RECEIVED), or, for `count` 0, what has arrived, at least one. */
+enum io conn_read(struct conn *conn, size_t count, struct line *bytes);
+
+/* All of the bytes. The same bytes must be given again after IO_WANT_*; progress is remembered. */
+enum io conn_write(struct conn *conn, const char *bytes, size_t length);
+
+/* Turn the live connection into TLS; `name` as for tls_new. Fails with "plaintext-at-starttls",
+ * quoting them, if bytes of the plain conversation are left over or arrive before our hello. */
+enum io conn_starttls(struct conn *conn, struct tls_context *context, const char *name);
+
+/* Close the socket now, under TLS with a close_notify; what was read stays. Idempotent, never waits.
+ * The struct is still the owner's to free. */
+void conn_close(struct conn *conn);
+
+/* Wait for what the last try wanted. `wake` is called once, from the loop, with false if the
+ * `deadline` came first. One wait at a time; conn_forget ends it without a call. */
+typedef void conn_wake(void *owner, bool ready);
+void conn_await(struct conn *conn, enum io want, moment deadline, conn_wake *wake, void *owner);
+void conn_forget(struct conn *conn);
+
+/* Put into words that the last wait, of `seconds`, was in vain: what was waited for, what came. */
+void conn_overdue(struct conn *conn, double seconds);
+
+const struct failure *conn_failure(const struct conn *conn);
+
+/* Bytes that have been read from the socket but not yet been taken by a verb. */
+const char *conn_unread(const struct conn *conn, size_t *length);
+
+const struct address *conn_remote(const struct conn *conn);
+bool                  conn_local(const struct conn *conn, struct address *address); /* false: not connected */
+bool                  conn_open(const struct conn *conn); /* has a socket, connected or on the way */
+bool                  conn_secure(const struct conn *conn); /* the TLS handshake is done */
+
+/* The record's `tls` object, a new reference; NULL if the handshake is not done. */
+json_t *conn_tls_facts(struct conn *conn);
+
+#endif

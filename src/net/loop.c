@@ -1,0 +1,339 @@
+#include "net/loop.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum { BATCH = 256, SCRATCH = 64 * 1024 };
+
+/* One watched descriptor. The generation tells an event of this watch from one of the watch that
+ * had the slot before and was removed while its event waited in the batch. */
+struct slot {
+	struct watch *watch;
+	uint32_t      generation;
+	uint32_t      next_free;
+};
+
+struct loop {
+	int       poller;
+	uv_loop_t uv;
+	moment    now;
+	double    longest_turn;
+	bool      stopping;
+
+	struct slot *slots; /* slot 0 stands for libuv */
+	uint32_t     slot_count, first_free;
+
+	struct alarm **heap; /* binary heap by .at, places 1 to alarm_count */
+	size_t         alarm_count, alarm_capacity;
+
+	char scratch[SCRATCH];
+};
+
+static bool watch_uv(struct loop *loop)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data = { .u64 = 0 } };
+
+	return epoll_ctl(loop->poller, EPOLL_CTL_ADD, uv_backend_fd(&loop->uv), &event) == 0;
+}
+
+struct loop *loop_new(void)
+{
+	struct loop *loop = calloc(1, sizeof *loop);
+	int          error;
+
+	if (!loop)
+		return NULL;
+	loop->slot_count = 1; /* slot 0 is libuv's */
+	loop->now = clock_now();
+	loop->poller = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->poller < 0)
+		goto no_poller;
+	error = uv_loop_init(&loop->uv);
+	if (error < 0) {
+		errno = -error;
+		goto no_uv;
+	}
+	if (!watch_uv(loop))
+		goto no_watch;
+	return loop;
+no_watch:
+	uv_loop_close(&loop->uv);
+no_uv:
+	error = errno;
+	close(loop->poller);
+	errno = error;
+no_poller:
+	free(loop);
+	return NULL;
+}
+
+void loop_free(struct loop *loop)
+{
+	if (!loop)
+		return;
+	uv_run(&loop->uv, UV_RUN_NOWAIT); /* lets closing handles finish */
+	if (uv_loop_close(&loop->uv) != 0)
+		return; /* a look-up that was given up still runs on another thread and will write here */
+	close(loop->poller);
+	free(loop->slots);
+	free(loop->heap);
+	free(loop);
+}
+
+moment loop_now(const struct loop *loop)
+{
+	return loop->now;
+}
+
+struct uv_loop_s *loop_uv(struct loop *loop)
+{
+	return &loop->uv;
+}
+
+double loop_longest_turn(const struct loop *loop)
+{
+	return loop->longest_turn;
+}
+
+char *loop_scratch(struct loop *loop)
+{
+	return loop->scratch;
+}
+
+size_t loop_scratch_size(void)
+{
+	return SCRATCH;
+}
+
+void loop_stop(struct loop *loop)
+{
+	loop->stopping = true;
+}
+
+/* --- watches --------------------------------------------------------------------------------- */
+
+static bool grow_slots(struct loop *loop)
+{
+	uint32_t     count = loop->slots ? loop->slot_count * 2 : 64;
+	struct slot *slots = realloc(loop->slots, count * sizeof *slots);
+
+	if (!slots)
+		return false;
+	for (uint32_t i = loop->slots ? loop->slot_count : 1; i < count; i++)
+		slots[i] = (struct slot){ .next_free = i + 1 < count ? i + 1 : 0 };
+	loop->first_free = loop->slots ? loop->slot_count : 1;
+	loop->slots = slots;
+	loop->slot_count = count;
+	return true;
+}
+
+bool watch_add(struct loop *loop, struct watch *watch, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
+	struct slot       *slot;
+	uint32_t           place;
+
+	if (loop->first_free == 0 && !grow_slots(loop)) {
+		errno = ENOMEM;
+		return false;
+	}
+	place = loop->first_free;
+	slot = &loop->slots[place];
+	event.data.u64 = (uint64_t)slot->generation << 32 | place;
+	if (epoll_ctl(loop->poller, EPOLL_CTL_ADD, fd, &event) < 0)
+		return false;
+	loop->first_free = slot->next_free;
+	slot->watch = watch;
+	watch->slot = place;
+	return true;
+}
+
+void watch_remove(struct loop *loop, struct watch *watch)
+{
+	struct slot *slot;
+
+	if (watch->slot == 0)
+		return;
+	slot = &loop->slots[watch->slot];
+	slot->watch = NULL;
+	slot->generation++;
+	slot->next_free = loop->first_free;
+	loop->first_free = watch->slot;
+	watch->slot = 0;
+}
+
+static void dispatch(struct loop *loop, const struct epoll_event *event)
+{
+	uint32_t place = (uint32_t)event->data.u64;
+	uint32_t generation = (uint32_t)(event->data.u64 >> 32);
+
+	if (place == 0) {
+		uv_run(&loop->uv, UV_RUN_NOWAIT);
+		return;
+	}
+	if (loop->slots[place].watch && loop->slots[place].generation == generation)
+		loop->slots[place].watch->ready(loop->slots[place].watch, event->events);
+}
+
+/* --- alarms ---------------------------------------------------------------------------------- */
+
+static void put(struct loop *loop, struct alarm *alarm, size_t place)
+{
+	loop->heap[place] = alarm;
+	alarm->place = place;
+}
+
+/* Let the alarm rise from `place` until its parent is not later. */
+static void rise(struct loop *loop, struct alarm *alarm, size_t place)
+{
+	while (place > 1 && loop->heap[place / 2]->at > alarm->at) {
+		put(loop, loop->heap[place / 2], place);
+		place /= 2;
+	}
+	put(loop, alarm, place);
+}
+
+/* Let the alarm sink from `place` until no child is earlier. */
+static void sink(struct loop *loop, struct alarm *alarm, size_t place)
+{
+	for (;;) {
+		size_t child = 2 * place;
+
+		if (child > loop->alarm_count)
+			break;
+		if (child < loop->alarm_count && loop->heap[child + 1]->at < loop->heap[child]->at)
+			child++;
+		if (loop->heap[child]->at >= alarm->at)
+			break;
+		put(loop, loop->heap[child], place);
+		place = child;
+	}
+	put(loop, alarm, place);
+}
+
+static void settle(struct loop *loop, struct alarm *alarm, size_t place)
+{
+	if (place > 1 && loop->heap[place / 2]->at > alarm->at)
+		rise(loop, alarm, place);
+	else
+		sink(loop, alarm, place);
+}
+
+static bool grow_heap(struct loop *loop)
+{
+	size_t         capacity = loop->alarm_capacity ? loop->alarm_capacity * 2 : 64;
+	struct alarm **heap = realloc(loop->heap, capacity * sizeof(struct alarm *));
+
+	if (!heap)
+		return false;
+	loop->heap = heap;
+	loop->alarm_capacity = capacity;
+	return true;
+}
+
+bool alarm_set(struct loop *loop, struct alarm *alarm, moment at)
+{
+	alarm->at = at > loop->now ? at : loop->now + 1; /* never due within the turn that sets it */
+	if (alarm->place > 0) {
+		settle(loop, alarm, alarm->place);
+		return true;
+	}
+	if (loop->alarm_count + 1 >= loop->alarm_capacity && !grow_heap(loop))
+		return false;
+	loop->alarm_count++;
+	rise(loop, alarm, loop->alarm_count);
+	return true;
+}
+
+void alarm_clear(struct loop *loop, struct alarm *alarm)
+{
+	size_t        place = alarm->place;
+	struct alarm *last;
+
+	if (place == 0)
+		return;
+	alarm->place = 0;
+	last = loop->heap[loop->alarm_count--];
+	if (last != alarm)
+		settle(loop, last, place);
+}
+
+/* Ring what is due by this turn's time. An alarm set meanwhile is later than that, so this ends. */
+static void ring_due(struct loop *loop)
+{
+	while (loop->alarm_count > 0 && loop->heap[1]->at <= loop->now) {
+		struct alarm *alarm = loop->heap[1];
+
+		alarm_clear(loop, alarm);
+		alarm->ring(alarm);
+	}
+}
+
+/* --- turns ----------------------------------------------------------------------------------- */
+
+/* How long libuv may wait for its own affairs, in milliseconds; -1: for ever. A loop of libuv's that
+ * has nothing to do would say 0. */
+static int uv_patience(const struct loop *loop)
+{
+	return uv_loop_alive(&loop->uv) ? uv_backend_timeout(&loop->uv) : -1;
+}
+
+/* Milliseconds that epoll may wait: until the next alarm, rounded up so that it is due then. */
+static int patience(const struct loop *loop, bool busy)
+{
+	int    uv = uv_patience(loop);
+	moment left;
+
+	if (busy || uv == 0)
+		return 0;
+	if (loop->alarm_count == 0)
+		return uv;
+	if (loop->heap[1]->at <= loop->now)
+		return 0;
+	left = (loop->heap[1]->at - loop->now + 999999) / 1000000;
+	if (left > INT_MAX)
+		left = INT_MAX;
+	return uv >= 0 && uv < (int)left ? uv : (int)left;
+}
+
+static void note_turn(struct loop *loop)
+{
+	double took = clock_ms(loop->now, clock_now());
+
+	if (took > loop->longest_turn)
+		loop->longest_turn = took;
+}
+
+/* Events are served before alarms ring, and only a batch that was not full lets them: data that
+ * already lies in a socket is never judged late because this process was held up. */
+static bool serve(struct loop *loop, bool busy)
+{
+	struct epoll_event events[BATCH];
+	int                wait = patience(loop, busy);
+	int                count = epoll_wait(loop->poller, events, BATCH, wait);
+
+	loop->now = clock_now();
+	if (uv_patience(loop) == 0)
+		uv_run(&loop->uv, UV_RUN_NOWAIT);
+	for (int i = 0; i < count; i++)
+		dispatch(loop, &events[i]);
+	return count < BATCH;
+}
+
+void loop_run(struct loop *loop, loop_turn *turn, void *owner)
+{
+	bool busy = true;
+
+	loop->stopping = false;
+	loop->now = clock_now();
+	while (!loop->stopping) {
+		if (serve(loop, busy))
+			ring_due(loop);
+		busy = turn && turn(owner);
+		note_turn(loop);
+	}
+}

@@ -1,0 +1,73 @@
+/* The event loop of one thread: sockets, alarms, and what libuv does off the thread.
+ *
+ * Sockets are watched edge-triggered in an epoll set of our own: one epoll_ctl in the life of a
+ * connection, none when it closes. libuv's loop lives inside as one more descriptor of that set
+ * (uv_backend_fd), and does name look-ups, signals and wake-ups from other threads.
+ *
+ * Callbacks are called from loop_run only, never from inside the call that asked for them, so a
+ * callback stands at the top of the stack and may do anything: end a task, close connections,
+ * start others. An event for a watch that was removed earlier in the same batch is dropped.
+ *
+ * A loop belongs to the thread that runs it. Only uv_async_send on a handle of loop_uv may be
+ * called from another.
+ */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+
+#include "base/clock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct loop;
+struct uv_loop_s;
+
+/* NULL with errno set where the system has no descriptors or memory for one. */
+struct loop *loop_new(void);
+
+/* Every watch and alarm must be gone, every libuv handle closed or closing. NULL is fine. A loop
+ * that still has a name look-up under way on another thread is left to the end of the process. */
+void loop_free(struct loop *loop);
+
+/* Serve events until loop_stop. `turn` (may be NULL) is called once a turn, after its events. It
+ * returns true if it has more to do at once: then the next turn does not wait. */
+typedef bool loop_turn(void *owner);
+void loop_run(struct loop *loop, loop_turn *turn, void *owner);
+void loop_stop(struct loop *loop);
+
+/* The time as of this turn; all deadlines are computed from it. */
+moment loop_now(const struct loop *loop);
+
+struct uv_loop_s *loop_uv(struct loop *loop);
+
+/* The longest time that one turn's callbacks took, in milliseconds. */
+double loop_longest_turn(const struct loop *loop);
+
+/* A 64 KiB scratch area for reads, good until the next call into any connection of the loop. */
+char  *loop_scratch(struct loop *loop);
+size_t loop_scratch_size(void);
+
+/* Readiness of a descriptor. Embedded in its owner; `ready` gets EPOLLIN, EPOLLOUT, EPOLLRDHUP,
+ * EPOLLHUP, EPOLLERR as they came, each edge once. */
+struct watch {
+	void (*ready)(struct watch *watch, uint32_t events);
+	uint32_t slot; /* place in the loop's table, 0 while not watching */
+};
+
+bool watch_add(struct loop *loop, struct watch *watch, int fd); /* false: errno */
+
+/* Must come before close(fd), which takes the descriptor out of the set. Idempotent. */
+void watch_remove(struct loop *loop, struct watch *watch);
+
+/* A moment at which something is due. Embedded in its owner; rings once. */
+struct alarm {
+	void (*ring)(struct alarm *alarm);
+	moment at;
+	size_t place; /* place in the loop's heap, 0 while not set */
+};
+
+bool alarm_set(struct loop *loop, struct alarm *alarm, moment at); /* sets anew if set; false: no memory */
+void alarm_clear(struct loop *loop, struct alarm *alarm);          /* idempotent */
+
+#endif

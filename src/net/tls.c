@@ -1,0 +1,395 @@
+#include "net/tls.h"
+
+#include "net/address.h"
+#include "net/certificate.h"
+
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* FIRST_BYTES of an answer that is not TLS are kept to be quoted. OpenSSL refuses a longer
+ * certificate list than CHAIN_BYTES; what a server sends before its Finished is bounded with it. */
+enum { FIRST_BYTES = FAILURE_QUOTE, CHAIN_BYTES = 100 * 1024, HANDSHAKE_BYTES = 160 * 1024 };
+
+struct tls_context {
+	SSL_CTX *ssl;
+};
+
+enum nature { UNKNOWN, SPEAKS_TLS, SPEAKS_PLAIN };
+
+struct tls {
+	SSL *ssl;
+	BIO *in, *out; /* owned by ssl */
+
+	enum nature nature;            /* by the first byte that the server sent */
+	char        first[FIRST_BYTES]; /* what a server that does not speak TLS said */
+	size_t      first_length;
+	size_t      fed;   /* bytes fed before the handshake was done */
+	bool        ended; /* the network has no more */
+	bool        established;
+};
+
+/* --- contexts -------------------------------------------------------------------------------- */
+
+/* Everything but anonymous and unencrypted suites: an answer from an old server beats none. A
+ * server that could choose an anonymous suite would show no certificate. */
+static const char ciphers[] = "ALL:!aNULL:!eNULL:@SECLEVEL=0";
+
+static void be_lenient(SSL_CTX *ssl)
+{
+	SSL_CTX_set_security_level(ssl, 0);
+	SSL_CTX_set_min_proto_version(ssl, TLS1_VERSION);
+	SSL_CTX_set_max_proto_version(ssl, 0);
+	SSL_CTX_set_cipher_list(ssl, ciphers);
+	SSL_CTX_set_options(ssl, SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_default_verify_paths(ssl);
+}
+
+struct tls_context *tls_context_new(void)
+{
+	return calloc(1, sizeof(struct tls_context));
+}
+
+static SSL_CTX *make(void)
+{
+	SSL_CTX *ssl;
+
+	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	ERR_clear_error();
+	ssl = SSL_CTX_new(TLS_client_method());
+	if (!ssl)
+		return NULL;
+	be_lenient(ssl);
+	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_max_cert_list(ssl, CHAIN_BYTES);
+	return ssl;
+}
+
+/* OpenSSL takes milliseconds to set up; a scan that meets no TLS never pays them. */
+static bool made(struct tls_context *context)
+{
+	if (!context->ssl)
+		context->ssl = make();
+	return context->ssl != NULL;
+}
+
+void tls_context_free(struct tls_context *context)
+{
+	if (!context)
+		return;
+	SSL_CTX_free(context->ssl);
+	free(context);
+}
+
+/* --- one connection -------------------------------------------------------------------------- */
+
+/* SNI is for names (RFC 6066 section 3); the comparison is for names and addresses alike. */
+static bool expect_name(SSL *ssl, const char *name)
+{
+	X509_VERIFY_PARAM *verify = SSL_get0_param(ssl);
+	struct address     address;
+
+	if (strchr(name, '%') || address_parse(&address, name)) {
+		X509_VERIFY_PARAM_set1_ip_asc(verify, name); /* an address with a zone is in no certificate */
+		return true;
+	}
+	X509_VERIFY_PARAM_set1_host(verify, name, 0);
+	return SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
+struct tls *tls_new(struct tls_context *context, const char *name)
+{
+	struct tls *tls = made(context) ? calloc(1, sizeof *tls) : NULL;
+
+	if (!tls)
+		return NULL;
+	ERR_clear_error();
+	tls->ssl = SSL_new(context->ssl);
+	tls->in = BIO_new(BIO_s_mem());
+	tls->out = BIO_new(BIO_s_mem());
+	if (!tls->ssl || !tls->in || !tls->out) {
+		BIO_free(tls->in);
+		BIO_free(tls->out);
+		SSL_free(tls->ssl);
+		free(tls);
+		return NULL;
+	}
+	BIO_set_mem_eof_return(tls->in, -1);
+	SSL_set_bio(tls->ssl, tls->in, tls->out);
+	SSL_set_connect_state(tls->ssl);
+	expect_name(tls->ssl, name); /* a name too long for SNI is left out; the scan goes on */
+	ERR_clear_error();
+	return tls;
+}
+
+void tls_free(struct tls *tls)
+{
+	if (!tls)
+		return;
+	SSL_free(tls->ssl);
+	free(tls);
+}
+
+/* A record begins with its type, 20 to 24, and the major version 3; no text protocol does. */
+static enum nature nature_of(unsigned char first)
+{
+	return first >= 20 && first <= 24 ? SPEAKS_TLS : SPEAKS_PLAIN;
+}
+
+static void keep_first(struct tls *tls, const char *bytes, size_t length)
+{
+	if (length > FIRST_BYTES - tls->first_length)
+		length = FIRST_BYTES - tls->first_length;
+	memcpy(tls->first + tls->first_length, bytes, length);
+	tls->first_length += length;
+}
+
+bool tls_feed(struct tls *tls, const char *bytes, size_t length)
+{
+	if (length == 0)
+		return true;
+	if (!tls->established)
+		tls->fed += length;
+	if (tls->nature == UNKNOWN)
+		tls->nature = nature_of((unsigned char)bytes[0]);
+	if (tls->nature == SPEAKS_PLAIN) {
+		keep_first(tls, bytes, length);
+		return true;
+	}
+	return length <= INT_MAX && BIO_write(tls->in, bytes, (int)length) == (int)length;
+}
+
+void tls_feed_end(struct tls *tls)
+{
+	tls->ended = true;
+	BIO_set_mem_eof_return(tls->in, 0);
+}
+
+size_t tls_take(struct tls *tls, char *bytes, size_t size)
+{
+	int taken = BIO_read(tls->out, bytes, size > INT_MAX ? INT_MAX : (int)size);
+
+	return taken > 0 ? (size_t)taken : 0;
+}
+
+const char *tls_stage(const struct tls *tls)
+{
+	switch (SSL_get_state(tls->ssl)) {
+	case TLS_ST_BEFORE:
+	case TLS_ST_CW_CLNT_HELLO:
+		return "before the server's hello";
+	case TLS_ST_CR_SRVR_HELLO:
+	case TLS_ST_CR_ENCRYPTED_EXTENSIONS:
+	case TLS_ST_CR_CERT_REQ:
+		return "after the server's hello";
+	case TLS_ST_OK:
+		return "after the handshake";
+	default:
+		return "after the server's certificate";
+	}
+}
+
+/* --- what went wrong ------------------------------------------------------------------------- */
+
+/* The alerts that scans meet, in the words of RFC 8446 section 6 made readable. OpenSSL reports a
+ * received alert as reason 1000 + its number. */
+static const char *alert_text(int alert)
+{
+	switch (alert) {
+	case 40:
+		return "handshake failure: no parameters in common";
+	case 42:
+		return "bad certificate: the server wants one from us";
+	case 70:
+		return "protocol version not supported";
+	case 71:
+		return "insufficient security";
+	case 80:
+		return "internal error";
+	case 86:
+		return "inappropriate fallback";
+	case 112:
+		return "unrecognized name";
+	case 116:
+		return "the server wants a certificate from us";
+	case 120:
+		return "no application protocol in common";
+	default:
+		return NULL;
+	}
+}
+
+static void fail_alert(struct failure *failure, int alert)
+{
+	const char *text = alert_text(alert);
+
+	if (text)
+		failure_set(failure, PHASE_TLS, "tls-alert", "the server sent alert %d, %s", alert, text);
+	else
+		failure_set(failure, PHASE_TLS, "tls-alert", "the server sent alert %d", alert);
+}
+
+static void fail_openssl(struct failure *failure)
+{
+	unsigned long error = ERR_peek_error();
+	int           reason = ERR_GET_REASON(error);
+	const char   *text = ERR_reason_error_string(error);
+
+	if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
+		fail_alert(failure, reason - SSL_AD_REASON_OFFSET);
+	else if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason == SSL_R_EXCESSIVE_MESSAGE_SIZE)
+		failure_set(failure, PHASE_TLS, "oversize", "a handshake message of the server is too large");
+	else
+		failure_set(failure, PHASE_TLS, "tls-failed", "%s", text ? text : "OpenSSL gave no reason");
+	ERR_clear_error();
+}
+
+static size_t first_line(const struct tls *tls)
+{
+	size_t length = 0;
+
+	while (length < tls->first_length && tls->first[length] != '\r' && tls->first[length] != '\n')
+		length++;
+	return length;
+}
+
+static void fail_plain(const struct tls *tls, struct failure *failure)
+{
+	failure_set(failure, PHASE_TLS, "not-tls", "the server answered in plain text: %.*s", (int)first_line(tls),
+	            tls->first);
+}
+
+/* A server that speaks plain text is quoted as soon as its first line is whole, or no more comes;
+ * so the message does not depend on how the line was cut into segments. */
+static enum io plain_answer(struct tls *tls, struct failure *failure)
+{
+	bool whole = first_line(tls) < tls->first_length || tls->first_length == FIRST_BYTES;
+
+	if (!whole && !tls->ended)
+		return IO_WANT_READ;
+	fail_plain(tls, failure);
+	return IO_FAILED;
+}
+
+void tls_overdue(const struct tls *tls, double seconds, struct failure *failure)
+{
+	if (tls->nature == SPEAKS_PLAIN)
+		fail_plain(tls, failure);
+	else
+		failure_set(failure, PHASE_TLS, "timeout", "no TLS handshake within %g s (%s)", seconds, tls_stage(tls));
+}
+
+static enum io judge(struct tls *tls, int result, struct failure *failure)
+{
+	switch (SSL_get_error(tls->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+		if (!tls->ended)
+			return IO_WANT_READ;
+		break;
+	case SSL_ERROR_ZERO_RETURN:
+		return IO_EOF;
+	case SSL_ERROR_SSL:
+		if (tls->ended && ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+			break;
+		fail_openssl(failure);
+		return IO_FAILED;
+	default:
+		break;
+	}
+	ERR_clear_error();
+	if (tls->established)
+		return IO_EOF; /* without close_notify: common, and no harm to what was read so far */
+	failure_set(failure, PHASE_TLS, "closed-early", "the server closed the connection during the handshake, %s",
+	            tls_stage(tls));
+	return IO_FAILED;
+}
+
+/* --- doing it -------------------------------------------------------------------------------- */
+
+enum io tls_handshake(struct tls *tls, struct failure *failure)
+{
+	int result;
+
+	if (tls->nature == SPEAKS_PLAIN)
+		return plain_answer(tls, failure);
+	ERR_clear_error();
+	result = SSL_do_handshake(tls->ssl);
+	if (result == 1) {
+		tls->established = true;
+		return IO_DONE;
+	}
+	if (tls->fed > HANDSHAKE_BYTES) {
+		failure_set(failure, PHASE_TLS, "oversize", "more than %d KiB before the end of the handshake",
+		            HANDSHAKE_BYTES / 1024);
+		return IO_FAILED;
+	}
+	return judge(tls, result, failure);
+}
+
+enum io tls_read(struct tls *tls, char *bytes, size_t size, size_t *length, struct failure *failure)
+{
+	int result;
+
+	ERR_clear_error();
+	result = SSL_read(tls->ssl, bytes, size > INT_MAX ? INT_MAX : (int)size);
+	if (result > 0) {
+		*length = (size_t)result;
+		return IO_DONE;
+	}
+	return judge(tls, result, failure);
+}
+
+enum io tls_write(struct tls *tls, const char *bytes, size_t length, struct failure *failure)
+{
+	int result;
+
+	if (length == 0)
+		return IO_DONE;
+	ERR_clear_error();
+	result = SSL_write(tls->ssl, bytes, length > INT_MAX ? INT_MAX : (int)length);
+	if (result > 0)
+		return IO_DONE; /* a memory BIO takes all of it */
+	return judge(tls, result, failure);
+}
+
+void tls_goodbye(struct tls *tls)
+{
+	if (!tls->established)
+		return;
+	ERR_clear_error();
+	SSL_shutdown(tls->ssl);
+	ERR_clear_error();
+}
+
+/* --- facts ----------------------------------------------------------------------------------- */
+
+static void add_verdict(json_t *facts, const SSL *ssl)
+{
+	long verdict = SSL_get_verify_result(ssl);
+
+	json_object_set_new_nocheck(facts, "verified", json_boolean(verdict == X509_V_OK));
+	json_object_set_new_nocheck(facts, "verify_error",
+	                            verdict == X509_V_OK ? json_null()
+	                                                 : json_string_nocheck(X509_verify_cert_error_string(verdict)));
+}
+
+json_t *tls_facts(const struct tls *tls)
+{
+	json_t *facts = json_object();
+	X509   *certificate = SSL_get0_peer_certificate(tls->ssl);
+
+	if (!facts)
+		return NULL;
+	json_object_set_new_nocheck(facts, "version", json_string_nocheck(SSL_get_version(tls->ssl)));
+	json_object_set_new_nocheck(facts, "cipher", json_string_nocheck(SSL_get_cipher_name(tls->ssl)));
+	if (certificate) {
+		certificate_facts(facts, certificate);
+		add_verdict(facts, tls->ssl);
+	}
+	ERR_clear_error();
+	return facts;
+}

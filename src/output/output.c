@@ -1,0 +1,256 @@
+#include "output/output.h"
+
+#include "base/escape.h"
+#include "output/json.h"
+#include "output/text.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+enum { BLOCK = 4 * 1024 * 1024, COLUMNS = 400 };
+
+/* The text of one target that is finished, or on its way, and waits for those before it. */
+struct block {
+	struct block *next; /* by sequence */
+	uint64_t      sequence;
+	bool          complete;
+	struct buffer text;
+};
+
+struct output {
+	struct output_style style;
+	struct text_style   text;
+	struct writer      *writer;
+	atomic_bool         failed, broken;
+
+	uv_mutex_t    lock;
+	struct block *blocks;
+	size_t        waiting; /* complete blocks among them */
+	uint64_t      turn;    /* the sequence whose turn it is */
+};
+
+/* --- blocks in order, all under the lock ----------------------------------------------------- */
+
+static struct block *block_of(struct output *output, uint64_t sequence)
+{
+	struct block **at = &output->blocks;
+	struct block  *block;
+
+	while (*at && (*at)->sequence < sequence)
+		at = &(*at)->next;
+	if (*at && (*at)->sequence == sequence)
+		return *at;
+	block = calloc(1, sizeof *block);
+	if (!block)
+		return NULL;
+	block->sequence = sequence;
+	block->next = *at;
+	buffer_init(&block->text, BLOCK);
+	*at = block;
+	return block;
+}
+
+/* Write a block out and take it off the list. */
+static void release(struct output *output, struct block **at)
+{
+	struct block *block = *at;
+
+	if (buffer_length(&block->text) > 0)
+		writer_put(output->writer, buffer_bytes(&block->text), buffer_length(&block->text));
+	if (block->sequence == output->turn)
+		output->turn++;
+	if (block->complete)
+		output->waiting--;
+	*at = block->next;
+	buffer_free(&block->text);
+	free(block);
+}
+
+/* Those whose turn it is, and, when too many wait, the first of those that are complete. A target whose
+ * block went ahead is passed over when its turn comes: `turn` is then found missing and moves on with
+ * the first block that is there. */
+static void release_due(struct output *output, bool all)
+{
+	struct block **at = &output->blocks;
+
+	while (*at) {
+		bool due = (*at)->sequence <= output->turn || all || output->waiting > OUTPUT_WINDOW;
+
+		if ((*at)->complete && due) {
+			if ((*at)->sequence > output->turn && !all)
+				output->turn = (*at)->sequence;
+			release(output, at);
+		} else {
+			at = &(*at)->next;
+		}
+	}
+}
+
+/* --- text ------------------------------------------------------------------------------------ */
+
+static void stream(void *owner, struct host *host)
+{
+	struct output *output = owner;
+	struct buffer  text;
+
+	buffer_init(&text, BLOCK);
+	text_advance(&text, &output->text, host);
+	if (buffer_length(&text) > 0)
+		writer_put(output->writer, buffer_bytes(&text), buffer_length(&text));
+	buffer_free(&text);
+}
+
+static void host_text(void *owner, struct host *host)
+{
+	struct output *output = owner;
+	struct block  *block;
+
+	uv_mutex_lock(&output->lock);
+	block = block_of(output, host->unit->sequence);
+	if (block) {
+		text_advance(&block->text, &output->text, host);
+		block->complete = host->unit->hosts == 0;
+		output->waiting += block->complete;
+		release_due(output, false);
+	}
+	uv_mutex_unlock(&output->lock);
+}
+
+/* --- JSON ------------------------------------------------------------------------------------ */
+
+static void record(struct output *output, const struct host *host, const struct outcome *outcome)
+{
+	struct buffer line;
+
+	if (output->style.only_open && outcome->state != STATE_OPEN)
+		return;
+	buffer_init(&line, BLOCK);
+	if (json_record(&line, host, outcome))
+		writer_put(output->writer, buffer_bytes(&line), buffer_length(&line));
+	buffer_free(&line);
+}
+
+/* --- the listener ---------------------------------------------------------------------------- */
+
+/* A bug in a probe is told at once on standard error, in one write, and does not disturb the rest. */
+static void tell_broken(const struct output *output, const struct host *host, const struct outcome *outcome)
+{
+	struct buffer line;
+
+	buffer_init(&line, 16 * 1024);
+	buffer_format(&line, "scan: the probe of %s failed on ", outcome->service);
+	escape_terminal(&line, host->target.name, strlen(host->target.name), COLUMNS);
+	buffer_format(&line, " port %u: ", outcome->port);
+	escape_terminal(&line, outcome->failure.message, strlen(outcome->failure.message), COLUMNS);
+	buffer_text(&line, "\n");
+	if (output->style.verbose && outcome->traceback) {
+		buffer_text(&line, outcome->traceback);
+		buffer_text(&line, "\n");
+	}
+	fwrite(buffer_bytes(&line), 1, buffer_length(&line), stderr);
+	buffer_free(&line);
+}
+
+static void on_outcome(void *owner, const struct host *host, const struct outcome *outcome)
+{
+	struct output *output = owner;
+
+	if (outcome->state == STATE_FAILED)
+		atomic_store(&output->failed, true);
+	if (outcome->broken) {
+		atomic_store(&output->broken, true);
+		tell_broken(output, host, outcome);
+	}
+	if (output->style.json)
+		record(output, host, outcome);
+	else if (output->style.single && !failure_present(&host->failure))
+		stream(output, (struct host *)host);
+}
+
+static void on_host(void *owner, struct host *host)
+{
+	struct output *output = owner;
+
+	if (output->style.json)
+		return;
+	if (output->style.single)
+		stream(output, host);
+	else
+		host_text(output, host);
+}
+
+static bool full(void *owner)
+{
+	struct output *output = owner;
+
+	return writer_full(output->writer);
+}
+
+static bool broken(void *owner)
+{
+	struct output *output = owner;
+
+	return writer_broken(output->writer);
+}
+
+struct listener output_listener(struct output *output)
+{
+	bool streams = output->style.single && !output->style.json;
+
+	return (struct listener){
+		.owner = output,
+		.changed = streams ? stream : NULL,
+		.outcome = on_outcome,
+		.host = on_host,
+		.full = full,
+		.broken = broken,
+	};
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+struct output *output_new(const struct output_style *style, struct writer *writer)
+{
+	struct output *output = calloc(1, sizeof *output);
+
+	if (!output)
+		return NULL;
+	output->style = *style;
+	output->text = (struct text_style){ style->only_open, style->verbose, style->colour };
+	output->writer = writer;
+	uv_mutex_init(&output->lock);
+	return output;
+}
+
+void output_finish(struct output *output)
+{
+	uv_mutex_lock(&output->lock);
+	release_due(output, true);
+	uv_mutex_unlock(&output->lock);
+}
+
+bool output_some_failed(const struct output *output)
+{
+	return atomic_load(&output->failed);
+}
+
+bool output_some_broken(const struct output *output)
+{
+	return atomic_load(&output->broken);
+}
+
+void output_free(struct output *output)
+{
+	while (output->blocks) {
+		struct block *next = output->blocks->next;
+
+		buffer_free(&output->blocks->text);
+		free(output->blocks);
+		output->blocks = next;
+	}
+	uv_mutex_destroy(&output->lock);
+	free(output);
+}

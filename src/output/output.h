@@ -1,0 +1,39 @@
+/* The listener of a scan: puts results into text or JSON and hands them to the writer in order.
+ *
+ * JSON: each record when its service is done. Text, one target: each line as soon as all before it are
+ * known. Text, several targets: each host's block whole, in the order of the targets; once more than
+ * OUTPUT_WINDOW blocks wait for an earlier one, they go first, so that one slow host holds up nobody.
+ */
+#ifndef OUTPUT_OUTPUT_H
+#define OUTPUT_OUTPUT_H
+
+#include "output/writer.h"
+#include "scan/scanner.h"
+
+#include <stdbool.h>
+
+enum { OUTPUT_WINDOW = 64 };
+
+struct output_style {
+	bool json, only_open, verbose, colour;
+	bool single; /* there is one target */
+};
+
+struct output;
+
+/* NULL: no memory. The writer is used, not owned. */
+struct output *output_new(const struct output_style *style, struct writer *writer);
+
+/* What it wants to hear. */
+struct listener output_listener(struct output *output);
+
+/* Put out what still waits for its turn, after the scan's end. */
+void output_finish(struct output *output);
+
+/* Was something not examined (no such name, a limit of this machine)? Did a script fail? */
+bool output_some_failed(const struct output *output);
+bool output_some_broken(const struct output *output);
+
+void output_free(struct output *output);
+
+#endif

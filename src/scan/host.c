@@ -1,0 +1,42 @@
+#include "scan/host.h"
+
+#include <stdlib.h>
+
+struct host *host_new(const struct target *target, struct unit *unit)
+{
+	struct host *host = calloc(1, sizeof *host);
+
+	if (!host)
+		return NULL;
+	host->target = *target;
+	host->unit = unit;
+	return host;
+}
+
+bool host_choose(struct host *host, const struct choice *choices, size_t count)
+{
+	host->outcomes = calloc(count, sizeof *host->outcomes);
+	if (!host->outcomes)
+		return false;
+	host->choices = choices;
+	host->count = count;
+	for (size_t i = 0; i < count; i++)
+		outcome_init(&host->outcomes[i], choices[i].service->name, choices[i].port);
+	return true;
+}
+
+void host_free(struct host *host)
+{
+	for (size_t i = 0; i < host->count; i++)
+		outcome_free(&host->outcomes[i]);
+	free(host->outcomes);
+	selection_free(&host->own);
+	if (host->unit->hosts == 0)
+		free(host->unit);
+	free(host);
+}
+
+bool host_done(const struct host *host)
+{
+	return host->finished == host->count;
+}

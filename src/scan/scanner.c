@@ -1,0 +1,253 @@
+#include "scan/scanner.h"
+
+#include "scan/worker.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <uv.h>
+
+/* Descriptors that connections must leave free: standard streams, loops, files, the resolver's. */
+enum { RESERVE = 32, DESCRIPTORS_PER_WORKER = 8, MOST_THREADS = 64 };
+
+struct scanner {
+	struct scan     scan;
+	struct employer employer;
+	struct worker **workers;
+	size_t          worker_count;
+	atomic_size_t   working;
+
+	uv_mutex_t lock;
+	size_t     next; /* of the targets, under the lock */
+
+	uv_loop_t     loop;
+	uv_async_t    nudge;
+	uv_signal_t   interrupt, terminate;
+	bool          stopped;
+	enum scan_end end;
+	int           signal;
+};
+
+/* --- for the workers ------------------------------------------------------------------------- */
+
+static bool next(void *owner, struct target *target, uint64_t *sequence)
+{
+	struct scanner *scanner = owner;
+	bool            found;
+
+	uv_mutex_lock(&scanner->lock);
+	found = scanner->next < scanner->scan.target_count;
+	if (found) {
+		*sequence = scanner->next;
+		*target = scanner->scan.targets[scanner->next++];
+	}
+	uv_mutex_unlock(&scanner->lock);
+	return found;
+}
+
+static bool full(void *owner)
+{
+	struct scanner *scanner = owner;
+
+	return scanner->scan.listener.full(scanner->scan.listener.owner);
+}
+
+static void changed(void *owner, struct host *host)
+{
+	struct scanner *scanner = owner;
+
+	scanner->scan.listener.changed(scanner->scan.listener.owner, host);
+}
+
+static void outcome(void *owner, const struct host *host, const struct outcome *result)
+{
+	struct scanner *scanner = owner;
+
+	scanner->scan.listener.outcome(scanner->scan.listener.owner, host, result);
+}
+
+static void host_over(void *owner, struct host *host)
+{
+	struct scanner *scanner = owner;
+
+	scanner->scan.listener.host(scanner->scan.listener.owner, host);
+}
+
+static void finished(void *owner)
+{
+	struct scanner *scanner = owner;
+
+	atomic_fetch_sub(&scanner->working, 1);
+	uv_async_send(&scanner->nudge);
+}
+
+/* --- the main thread ------------------------------------------------------------------------- */
+
+static void stop(struct scanner *scanner, enum scan_end end)
+{
+	if (scanner->stopped)
+		return;
+	scanner->stopped = true;
+	scanner->end = end;
+	for (size_t i = 0; i < scanner->worker_count; i++)
+		worker_stop(scanner->workers[i]);
+}
+
+static void close_handles(struct scanner *scanner)
+{
+	uv_close((uv_handle_t *)&scanner->nudge, NULL);
+	uv_close((uv_handle_t *)&scanner->interrupt, NULL);
+	uv_close((uv_handle_t *)&scanner->terminate, NULL);
+}
+
+static void nudged(uv_async_t *handle)
+{
+	struct scanner *scanner = handle->data;
+
+	if (atomic_load(&scanner->working) == 0) {
+		close_handles(scanner);
+		return;
+	}
+	if (scanner->scan.listener.broken(scanner->scan.listener.owner))
+		stop(scanner, SCAN_BROKEN_OFF);
+	for (size_t i = 0; i < scanner->worker_count; i++)
+		worker_nudge(scanner->workers[i]);
+}
+
+/* The first signal stops the scan in good order, a second one ends the process by its default. */
+static void signalled(uv_signal_t *handle, int number)
+{
+	struct scanner *scanner = handle->data;
+
+	scanner->signal = number;
+	stop(scanner, SCAN_INTERRUPTED);
+	uv_signal_stop(&scanner->interrupt);
+	uv_signal_stop(&scanner->terminate);
+}
+
+static void watch_signals(struct scanner *scanner)
+{
+	uv_signal_init(&scanner->loop, &scanner->interrupt);
+	uv_signal_init(&scanner->loop, &scanner->terminate);
+	scanner->interrupt.data = scanner->terminate.data = scanner;
+	uv_signal_start(&scanner->interrupt, signalled, SIGINT);
+	uv_signal_start(&scanner->terminate, signalled, SIGTERM);
+}
+
+void scanner_nudge(struct scanner *scanner)
+{
+	uv_async_send(&scanner->nudge);
+}
+
+/* --- how many -------------------------------------------------------------------------------- */
+
+static size_t threads(const struct scan *scan)
+{
+	size_t count = scan->settings->threads;
+
+	if (count == 0)
+		count = scan->target_count > 1 ? uv_available_parallelism() : 1;
+	if (count > scan->target_count)
+		count = scan->target_count;
+	return count > MOST_THREADS ? MOST_THREADS : count;
+}
+
+/* As many connections as asked for and as descriptors allow; the soft limit is raised first. */
+static size_t connections(const struct settings *settings, size_t workers)
+{
+	size_t        reserve = RESERVE + workers * DESCRIPTORS_PER_WORKER;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return settings->parallel;
+	if (limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+		getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur == RLIM_INFINITY || settings->parallel + reserve <= limit.rlim_cur)
+		return settings->parallel;
+	return limit.rlim_cur > reserve ? limit.rlim_cur - reserve : 1;
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+struct scanner *scanner_new(const struct scan *scan)
+{
+	struct scanner *scanner = calloc(1, sizeof *scanner);
+	size_t          count = threads(scan);
+
+	if (!scanner)
+		return NULL;
+	scanner->scan = *scan;
+	scanner->workers = calloc(count ? count : 1, sizeof(struct worker *));
+	if (!scanner->workers || uv_loop_init(&scanner->loop) != 0) {
+		free(scanner->workers);
+		free(scanner);
+		return NULL;
+	}
+	uv_mutex_init(&scanner->lock);
+	uv_async_init(&scanner->loop, &scanner->nudge, nudged);
+	scanner->nudge.data = scanner;
+	scanner->worker_count = count;
+	scanner->employer = (struct employer){
+		.settings = scan->settings,
+		.catalogue = scan->catalogue,
+		.selection = scan->selection,
+		.parallel = count ? (connections(scan->settings, count) + count - 1) / count : 1,
+		.owner = scanner,
+		.next = next,
+		.full = full,
+		.changed = scan->listener.changed ? changed : NULL,
+		.outcome = outcome,
+		.host = host_over,
+		.finished = finished,
+	};
+	return scanner;
+}
+
+/* At least one worker must start; with fewer than wished for the scan takes longer, that is all. */
+static bool start_workers(struct scanner *scanner)
+{
+	size_t started = 0;
+
+	for (size_t i = 0; i < scanner->worker_count; i++) {
+		struct worker *worker = worker_new(&scanner->employer);
+
+		if (!worker)
+			break;
+		atomic_fetch_add(&scanner->working, 1);
+		if (!worker_start(worker)) {
+			atomic_fetch_sub(&scanner->working, 1);
+			worker_join(worker);
+			break;
+		}
+		scanner->workers[started++] = worker;
+	}
+	scanner->worker_count = started;
+	return started > 0;
+}
+
+enum scan_end scanner_run(struct scanner *scanner, int *signal)
+{
+	scanner->end = SCAN_COMPLETED;
+	watch_signals(scanner);
+	if (!start_workers(scanner)) {
+		close_handles(scanner);
+		scanner->end = SCAN_NOT_STARTED;
+	}
+	uv_run(&scanner->loop, UV_RUN_DEFAULT);
+	for (size_t i = 0; i < scanner->worker_count; i++)
+		worker_join(scanner->workers[i]);
+	*signal = scanner->signal;
+	return scanner->end;
+}
+
+void scanner_free(struct scanner *scanner)
+{
+	uv_loop_close(&scanner->loop);
+	uv_mutex_destroy(&scanner->lock);
+	free(scanner->workers);
+	free(scanner);
+}

@@ -1,0 +1,45 @@
+/* The scan as a whole: workers over one list of targets, until it is done, stopped or broken off. */
+#ifndef SCAN_SCANNER_H
+#define SCAN_SCANNER_H
+
+#include "scan/host.h"
+#include "scan/selection.h"
+#include "scan/settings.h"
+#include "script/catalogue.h"
+
+#include <stdbool.h>
+
+/* Who wants to know. Called from the workers' threads, several at a time, but for one host always from
+ * the same; a listener locks what it shares. */
+struct listener {
+	void *owner;
+	void (*changed)(void *owner, struct host *host); /* NULL: not interested in what is not finished */
+	void (*outcome)(void *owner, const struct host *host, const struct outcome *outcome);
+	void (*host)(void *owner, struct host *host);
+	bool (*full)(void *owner);   /* no more for now: scanner_nudge will be called */
+	bool (*broken)(void *owner); /* nothing can be delivered any more: give up */
+};
+
+struct scan {
+	const struct settings  *settings;
+	const struct catalogue *catalogue;
+	const struct selection *selection;
+	const struct target    *targets;
+	size_t                  target_count;
+	struct listener         listener;
+};
+
+enum scan_end { SCAN_COMPLETED, SCAN_BROKEN_OFF, SCAN_INTERRUPTED, SCAN_NOT_STARTED };
+
+struct scanner;
+
+struct scanner *scanner_new(const struct scan *scan); /* NULL: no memory; `scan` is copied */
+void            scanner_free(struct scanner *scanner);
+
+/* Run to the end. SCAN_INTERRUPTED: *signal is SIGINT or SIGTERM. */
+enum scan_end scanner_run(struct scanner *scanner, int *signal);
+
+/* From any thread: there is room again, or the listener is broken. */
+void scanner_nudge(struct scanner *scanner);
+
+#endif

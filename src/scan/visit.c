@@ -1,0 +1,308 @@
+#include "scan/visit.h"
+
+#include "net/conn.h"
+#include "script/task.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A shortage of this machine is waited out: a try every PAUSE seconds, for PATIENCE seconds. */
+static const double pause_seconds = 0.05, patience_seconds = 5;
+
+struct visit {
+	struct visit_setup setup;
+	struct outcome    *outcome;
+	struct conn       *conn;
+	size_t             address; /* the one being tried */
+	int                retries; /* left for it */
+	moment             started, deadline, secure_until;
+	moment             short_until; /* 0: there was no shortage yet */
+	struct alarm       alarm;
+	struct failure     best; /* of the addresses that failed so far, the one that says most */
+	struct address     best_address;
+};
+
+static void attempt(struct visit *visit);
+static void secure(struct visit *visit);
+
+static struct loop *loop_of(const struct visit *visit)
+{
+	return visit->setup.loop;
+}
+
+static const struct choice *choice_of(const struct visit *visit)
+{
+	return &visit->setup.host->choices[visit->setup.index];
+}
+
+static moment until(const struct visit *visit, double seconds)
+{
+	moment at = clock_after(loop_now(loop_of(visit)), seconds);
+
+	return at < visit->deadline ? at : visit->deadline;
+}
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+static void finish(struct visit *visit)
+{
+	struct outcome    *outcome = visit->outcome;
+	struct visit_setup setup = visit->setup;
+
+	if (visit->conn)
+		outcome->tls = conn_tls_facts(visit->conn);
+	conn_free(visit->conn);
+	alarm_clear(loop_of(visit), &visit->alarm);
+	outcome->ms = clock_ms(visit->started, clock_now());
+	outcome->finished = true;
+	free(visit);
+	setup.done(setup.owner, setup.host, outcome);
+}
+
+static void fail(struct visit *visit, const struct failure *failure)
+{
+	visit->outcome->failure = *failure;
+	finish(visit);
+}
+
+/* The deadline of the whole service came before the wait's own end. */
+static bool past_deadline(struct visit *visit)
+{
+	return loop_now(loop_of(visit)) >= visit->deadline;
+}
+
+static void fail_late(struct visit *visit)
+{
+	struct failure failure;
+
+	failure_set(&failure, PHASE_DEADLINE, "too-slow", "not finished within %g s", visit->setup.settings->deadline);
+	fail(visit, &failure);
+}
+
+/* --- the probe ------------------------------------------------------------------------------- */
+
+static void probed(void *owner, const struct task_result *result)
+{
+	struct visit   *visit = owner;
+	struct outcome *outcome = visit->outcome;
+
+	outcome->broken = result->end == TASK_BROKEN;
+	if (result->traceback)
+		outcome->traceback = strdup(result->traceback);
+	fail(visit, &result->failure);
+}
+
+static void probe(struct visit *visit)
+{
+	const struct settings *settings = visit->setup.settings;
+	const struct choice   *choice = choice_of(visit);
+
+	if (!choice->service->script->has_probe) {
+		finish(visit);
+		return;
+	}
+	task_start(&(struct task_setup){
+	        .vm = *visit->setup.vm,
+	        .script = choice->service->script,
+	        .service = choice->service->name,
+	        .host = visit->setup.host->target.name,
+	        .port = choice->port,
+	        .conn = visit->conn,
+	        .report = &visit->outcome->report,
+	        .deadline = visit->deadline,
+	        .deadline_seconds = settings->deadline,
+	        .connect_timeout = settings->connect_timeout,
+	        .reply_timeout = settings->reply_timeout,
+	        .done = probed,
+	        .owner = visit,
+	});
+}
+
+/* --- TLS from the first byte ----------------------------------------------------------------- */
+
+static void secure_again(void *owner, bool came)
+{
+	struct visit *visit = owner;
+
+	if (came) {
+		secure(visit);
+		return;
+	}
+	conn_overdue(visit->conn, visit->setup.settings->reply_timeout);
+	if (past_deadline(visit))
+		fail_late(visit);
+	else
+		fail(visit, conn_failure(visit->conn));
+}
+
+/* The wait's end is set once for the whole handshake: arriving bytes do not extend it. */
+static void secure(struct visit *visit)
+{
+	enum io result = conn_starttls(visit->conn, visit->setup.tls, visit->setup.host->target.name);
+
+	if (result == IO_DONE)
+		probe(visit);
+	else if (result == IO_FAILED)
+		fail(visit, conn_failure(visit->conn));
+	else
+		conn_await(visit->conn, result, visit->secure_until, secure_again, visit);
+}
+
+static void changed(void *owner)
+{
+	struct visit *visit = owner;
+
+	if (visit->setup.changed)
+		visit->setup.changed(visit->setup.owner, visit->setup.host);
+}
+
+static void opened(struct visit *visit)
+{
+	visit->outcome->state = STATE_OPEN;
+	visit->outcome->address = *conn_remote(visit->conn);
+	visit->outcome->report.changed = changed;
+	visit->outcome->report.owner = visit;
+	changed(visit);
+	if (choice_of(visit)->service->tls) {
+		visit->secure_until = until(visit, visit->setup.settings->reply_timeout);
+		secure(visit);
+	} else {
+		probe(visit);
+	}
+}
+
+/* --- connecting ------------------------------------------------------------------------------ */
+
+static void again(struct alarm *alarm)
+{
+	attempt((struct visit *)(void *)((char *)alarm - offsetof(struct visit, alarm)));
+}
+
+static bool is(const struct failure *failure, const char *code)
+{
+	return strcmp(failure->code, code) == 0;
+}
+
+/* No descriptor or port to be had says nothing of the server: try again in a moment. */
+static bool wait_out(struct visit *visit)
+{
+	moment now = loop_now(loop_of(visit));
+
+	if (!is(conn_failure(visit->conn), "local-limit"))
+		return false;
+	if (visit->short_until == 0)
+		visit->short_until = clock_after(now, patience_seconds);
+	if (now >= visit->short_until)
+		return false;
+	visit->alarm.ring = again;
+	return alarm_set(loop_of(visit), &visit->alarm, clock_after(now, pause_seconds));
+}
+
+/* Of several addresses that all failed, a refusal says more than silence, and silence more than
+ * that we could not even try. */
+static int weight(const struct failure *failure)
+{
+	if (!failure_present(failure))
+		return 0;
+	switch (outcome_state_of(failure)) {
+	case STATE_CLOSED:
+		return 3;
+	case STATE_FILTERED:
+		return is(failure, "timeout") ? 2 : 1;
+	default:
+		return 1;
+	}
+}
+
+static void keep_best(struct visit *visit, const struct failure *failure)
+{
+	if (weight(failure) <= weight(&visit->best))
+		return;
+	visit->best = *failure;
+	visit->best_address = *conn_remote(visit->conn);
+}
+
+static void not_connected(struct visit *visit)
+{
+	const struct failure *failure = conn_failure(visit->conn);
+
+	if (wait_out(visit))
+		return;
+	if (is(failure, "timeout") && visit->retries-- > 0) {
+		attempt(visit);
+		return;
+	}
+	keep_best(visit, failure);
+	visit->retries = visit->setup.settings->retries;
+	if (++visit->address < visit->setup.host->addresses.count && !past_deadline(visit)) {
+		attempt(visit);
+		return;
+	}
+	visit->outcome->state = outcome_state_of(&visit->best);
+	visit->outcome->address = visit->best_address;
+	fail(visit, &visit->best);
+}
+
+static void judge(struct visit *visit, enum io result);
+
+static void connected(void *owner, bool came)
+{
+	struct visit *visit = owner;
+	enum io       result = conn_connected(visit->conn);
+
+	if (!came && result == IO_WANT_WRITE) {
+		conn_overdue(visit->conn, visit->setup.settings->connect_timeout);
+		result = IO_FAILED;
+	}
+	judge(visit, result);
+}
+
+static void judge(struct visit *visit, enum io result)
+{
+	if (result == IO_DONE)
+		opened(visit);
+	else if (result == IO_FAILED)
+		not_connected(visit);
+	else
+		conn_await(visit->conn, result, until(visit, visit->setup.settings->connect_timeout), connected, visit);
+}
+
+static void attempt(struct visit *visit)
+{
+	struct address address = visit->setup.host->addresses.address[visit->address];
+
+	address_set_port(&address, choice_of(visit)->port);
+	judge(visit, conn_connect(visit->conn, &address));
+}
+
+/* --- the beginning --------------------------------------------------------------------------- */
+
+static void fail_memory(const struct visit_setup *setup)
+{
+	struct outcome *outcome = &setup->host->outcomes[setup->index];
+
+	failure_set(&outcome->failure, PHASE_CONNECT, "local-limit", "not enough memory");
+	outcome->state = STATE_FAILED;
+	outcome->finished = true;
+	setup->done(setup->owner, setup->host, outcome);
+}
+
+void visit_start(const struct visit_setup *setup)
+{
+	struct visit *visit = calloc(1, sizeof *visit);
+	struct conn  *conn = conn_new(setup->loop);
+
+	if (!visit || !conn) {
+		free(visit);
+		conn_free(conn);
+		fail_memory(setup);
+		return;
+	}
+	visit->setup = *setup;
+	visit->outcome = &setup->host->outcomes[setup->index];
+	visit->conn = conn;
+	visit->retries = setup->settings->retries;
+	visit->started = loop_now(loop_of(visit));
+	visit->deadline = clock_after(visit->started, setup->settings->deadline);
+	attempt(visit);
+}

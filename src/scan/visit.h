@@ -1,0 +1,29 @@
+/* One service of one host: connect, TLS from the first byte, probe, outcome.
+ *
+ * A visit is a machine that lives on the worker's loop. It tries the host's addresses in order, waits
+ * out shortages of this machine (descriptors, ports) before it blames them, and always closes its
+ * connection. It frees itself after `done`.
+ */
+#ifndef SCAN_VISIT_H
+#define SCAN_VISIT_H
+
+#include "scan/host.h"
+#include "scan/settings.h"
+#include "script/vm.h"
+
+struct visit_setup {
+	const struct settings *settings;
+	struct loop           *loop;
+	struct tls_context    *tls;
+	struct vm *const      *vm; /* the state to run the probe in, as it is when it comes to that */
+	struct host           *host;
+	size_t                 index; /* of the outcome, and of the choice */
+	void (*changed)(void *owner, struct host *host); /* something new is known */
+	void (*done)(void *owner, struct host *host, struct outcome *outcome);
+	void *owner;
+};
+
+/* Start; `done` may be called before this returns. */
+void visit_start(const struct visit_setup *setup);
+
+#endif

@@ -1,0 +1,367 @@
+#include "scan/worker.h"
+
+#include "net/loop.h"
+#include "net/tls.h"
+#include "scan/visit.h"
+#include "script/vm.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <uv.h>
+
+/* STARTS: connects in one turn, so that events are served in between. NAMES: look-ups at a time. */
+enum { STARTS = 64, NAMES = 64 };
+
+struct worker {
+	const struct employer *employer;
+	uv_thread_t            thread;
+	bool                   threaded;
+	struct loop           *loop;
+	struct tls_context    *tls;
+	struct vm             *vm, *old_vm; /* old_vm: retired, its last tasks are still running */
+	uv_async_t             nudge;
+	atomic_bool            stopping;
+
+	struct host *first, *last; /* queue of hosts with services to start */
+	size_t       hosts, names; /* being worked on; being looked up */
+	size_t       in_flight;
+	bool         exhausted; /* the scanner has no more targets */
+};
+
+/* --- Lua states ------------------------------------------------------------------------------ */
+
+static void drop_old_vm(struct worker *worker)
+{
+	if (!worker->old_vm || worker->old_vm->task_count > 0)
+		return;
+	vm_free(worker->old_vm);
+	worker->old_vm = NULL;
+}
+
+/* A script broke a limit: a fresh state takes over, the old one lives until its last task ends. */
+static void renew_vm(struct worker *worker)
+{
+	struct vm *fresh;
+
+	drop_old_vm(worker);
+	if (!worker->vm->retired || worker->old_vm)
+		return;
+	fresh = vm_new(worker->employer->catalogue, worker->loop, worker->tls);
+	if (!fresh)
+		return;
+	worker->old_vm = worker->vm;
+	worker->vm = fresh;
+	drop_old_vm(worker);
+}
+
+/* --- the queue ------------------------------------------------------------------------------- */
+
+static void enqueue(struct worker *worker, struct host *host)
+{
+	if (host->queued || host->started == host->count)
+		return;
+	host->queued = true;
+	host->next = NULL;
+	if (worker->last)
+		worker->last->next = host;
+	else
+		worker->first = host;
+	worker->last = host;
+}
+
+static void dequeue(struct worker *worker)
+{
+	struct host *host = worker->first;
+
+	host->queued = false;
+	worker->first = host->next;
+	if (!worker->first)
+		worker->last = NULL;
+}
+
+/* --- hosts ----------------------------------------------------------------------------------- */
+
+static void host_over(struct worker *worker, struct host *host)
+{
+	host->unit->hosts--;
+	worker->employer->host(worker->employer->owner, host);
+	worker->hosts--;
+	host_free(host);
+}
+
+static void changed(void *owner, struct host *host)
+{
+	struct worker *worker = owner;
+
+	if (worker->employer->changed)
+		worker->employer->changed(worker->employer->owner, host);
+}
+
+static void visited(void *owner, struct host *host, struct outcome *outcome)
+{
+	struct worker *worker = owner;
+
+	worker->in_flight--;
+	host->in_flight--;
+	host->finished++;
+	worker->employer->outcome(worker->employer->owner, host, outcome);
+	renew_vm(worker);
+	if (host_done(host))
+		host_over(worker, host);
+	else
+		enqueue(worker, host);
+}
+
+static void start_service(struct worker *worker, struct host *host)
+{
+	size_t index = host->started++;
+
+	if (host->started == host->count || host->in_flight + 1 >= worker->employer->settings->per_host)
+		dequeue(worker);
+	worker->in_flight++;
+	host->in_flight++;
+	visit_start(&(struct visit_setup){ .settings = worker->employer->settings,
+	                                   .loop = worker->loop,
+	                                   .tls = worker->tls,
+	                                   .vm = &worker->vm,
+	                                   .host = host,
+	                                   .index = index,
+	                                   .changed = changed,
+	                                   .done = visited,
+	                                   .owner = worker });
+}
+
+/* All services of a host without an address fail alike. */
+static void fail_host(struct worker *worker, struct host *host, const struct failure *failure)
+{
+	host->failure = *failure;
+	host->started = host->finished = host->count;
+	for (size_t i = 0; i < host->count; i++) {
+		host->outcomes[i].failure = *failure;
+		host->outcomes[i].state = STATE_FAILED;
+		host->outcomes[i].finished = true;
+		worker->employer->outcome(worker->employer->owner, host, &host->outcomes[i]);
+	}
+	host_over(worker, host);
+}
+
+static void fail_memory(struct worker *worker, struct host *host)
+{
+	struct failure failure;
+
+	failure_set(&failure, PHASE_RESOLVE, "local-limit", "not enough memory");
+	fail_host(worker, host, &failure);
+}
+
+/* --- names ----------------------------------------------------------------------------------- */
+
+static bool choose(const struct worker *worker, struct host *host)
+{
+	const struct selection *selection = worker->employer->selection;
+
+	if (host->target.port != 0) {
+		if (!selection_for_port(&host->own, worker->employer->catalogue, selection, host->target.port))
+			return false;
+		selection = &host->own;
+	}
+	return host_choose(host, selection->choices, selection->count);
+}
+
+/* A host of its own for each further address of a name. */
+static void add_sibling(struct worker *worker, const struct host *host, const struct address *address)
+{
+	struct host *sibling = host_new(&host->target, host->unit);
+
+	if (!sibling)
+		return;
+	host->unit->hosts++;
+	worker->hosts++;
+	sibling->one_of_many = true;
+	sibling->owner = worker;
+	sibling->addresses = (struct addresses){ .address = { *address }, .count = 1 };
+	if (choose(worker, sibling))
+		enqueue(worker, sibling);
+	else
+		fail_memory(worker, sibling);
+}
+
+static void split(struct worker *worker, struct host *host, const struct addresses *addresses)
+{
+	host->one_of_many = addresses->count > 1;
+	host->addresses.count = 1;
+	enqueue(worker, host);
+	for (size_t i = 1; i < addresses->count; i++)
+		add_sibling(worker, host, &addresses->address[i]);
+}
+
+static void resolved(void *owner, const struct addresses *addresses, const struct failure *failure)
+{
+	struct host   *host = owner;
+	struct worker *worker = host->owner;
+
+	worker->names--;
+	if (failure) {
+		fail_host(worker, host, failure);
+		return;
+	}
+	host->addresses = *addresses;
+	if (worker->employer->settings->all_addresses)
+		split(worker, host, addresses);
+	else
+		enqueue(worker, host);
+}
+
+static void look_up(struct worker *worker, struct host *host)
+{
+	struct failure failure;
+
+	worker->names++;
+	if (resolve_start(worker->loop, host->target.name, worker->employer->settings->family, resolved, host))
+		return;
+	worker->names--;
+	failure_set(&failure, PHASE_RESOLVE, "no-name", "not a name that can be looked up");
+	fail_host(worker, host, &failure);
+}
+
+/* --- taking work ----------------------------------------------------------------------------- */
+
+static struct host *new_host(struct worker *worker, const struct target *target, uint64_t sequence)
+{
+	struct unit *unit = calloc(1, sizeof *unit);
+	struct host *host = unit ? host_new(target, unit) : NULL;
+
+	if (!host) {
+		free(unit);
+		return NULL;
+	}
+	unit->sequence = sequence;
+	unit->hosts = 1;
+	host->owner = worker;
+	worker->hosts++;
+	return host;
+}
+
+static void take_host(struct worker *worker)
+{
+	struct target target;
+	uint64_t      sequence;
+	struct host  *host;
+
+	if (!worker->employer->next(worker->employer->owner, &target, &sequence)) {
+		worker->exhausted = true;
+		return;
+	}
+	host = new_host(worker, &target, sequence);
+	if (!host)
+		return;
+	if (!choose(worker, host)) {
+		fail_memory(worker, host);
+	} else if (target.literal) {
+		host->addresses = (struct addresses){ .address = { target.address }, .count = 1 };
+		enqueue(worker, host);
+	} else {
+		look_up(worker, host);
+	}
+}
+
+/* Start one more service, or take one more host; false if there is nothing to do now. */
+static bool step(struct worker *worker)
+{
+	if (worker->in_flight >= worker->employer->parallel || worker->employer->full(worker->employer->owner))
+		return false;
+	if (worker->first) {
+		start_service(worker, worker->first);
+		return true;
+	}
+	if (worker->exhausted || worker->names >= NAMES)
+		return false;
+	take_host(worker);
+	return true;
+}
+
+/* One turn of the loop. Whatever ends during it waits its turn: nothing here recurses. */
+static bool turn(void *owner)
+{
+	struct worker *worker = owner;
+	int            started = 0;
+
+	if (atomic_load(&worker->stopping)) {
+		loop_stop(worker->loop);
+		return true;
+	}
+	while (started < STARTS && step(worker))
+		started++;
+	if (worker->exhausted && worker->hosts == 0)
+		loop_stop(worker->loop);
+	return started == STARTS;
+}
+
+/* --- the thread ------------------------------------------------------------------------------ */
+
+static void run(void *argument)
+{
+	struct worker *worker = argument;
+
+	loop_run(worker->loop, turn, worker);
+	worker->employer->finished(worker->employer->owner);
+}
+
+static void nudged(uv_async_t *handle)
+{
+	(void)handle; /* the turn that follows does the work */
+}
+
+struct worker *worker_new(const struct employer *employer)
+{
+	struct worker *worker = calloc(1, sizeof *worker);
+
+	if (!worker)
+		return NULL;
+	worker->employer = employer;
+	worker->loop = loop_new();
+	worker->tls = tls_context_new();
+	if (!worker->loop || !worker->tls)
+		goto failed;
+	worker->vm = vm_new(employer->catalogue, worker->loop, worker->tls);
+	if (!worker->vm || uv_async_init(loop_uv(worker->loop), &worker->nudge, nudged) != 0)
+		goto failed;
+	return worker;
+failed:
+	vm_free(worker->vm);
+	tls_context_free(worker->tls);
+	loop_free(worker->loop);
+	free(worker);
+	return NULL;
+}
+
+bool worker_start(struct worker *worker)
+{
+	worker->threaded = uv_thread_create(&worker->thread, run, worker) == 0;
+	return worker->threaded;
+}
+
+void worker_nudge(struct worker *worker)
+{
+	uv_async_send(&worker->nudge);
+}
+
+void worker_stop(struct worker *worker)
+{
+	atomic_store(&worker->stopping, true);
+	worker_nudge(worker);
+}
+
+/* A worker that was stopped leaves its connections to the end of the process, which is near. */
+void worker_join(struct worker *worker)
+{
+	if (worker->threaded)
+		uv_thread_join(&worker->thread);
+	if (atomic_load(&worker->stopping))
+		return;
+	uv_close((uv_handle_t *)&worker->nudge, NULL);
+	vm_free(worker->vm);
+	vm_free(worker->old_vm);
+	tls_context_free(worker->tls);
+	loop_free(worker->loop);
+	free(worker);
+}

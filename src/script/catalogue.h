@@ -1,0 +1,90 @@
+/* What the scripts declare, as plain data: which probes there are, which services they serve, on
+ * which ports, with which arguments. No Lua here: a worker's Lua state is made from it.
+ *
+ * A catalogue owns all its strings; it is filled once by load.h and only read from then on, so
+ * threads may share it.
+ */
+#ifndef SCRIPT_CATALOGUE_H
+#define SCRIPT_CATALOGUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct script;
+
+struct service {
+	const char          *name;
+	uint16_t             port; /* 0: none of its own */
+	bool                 tls;      /* TLS from the first byte */
+	bool                 optional; /* only when asked for by name or group */
+	const struct script *script;
+};
+
+enum argument_type { ARGUMENT_TEXT, ARGUMENT_NUMBER, ARGUMENT_BOOLEAN };
+
+struct argument {
+	const char        *name;
+	const char        *about; /* may be "" */
+	enum argument_type type;
+	const char        *initial; /* the default as text, or NULL for none */
+	const char        *value;   /* set by the user, or NULL */
+};
+
+struct script {
+	const char *name; /* the file's name without .lua */
+	const char *path;
+	const char *source;
+	size_t      length;
+	size_t      index; /* place in the catalogue */
+
+	const char      *about;
+	struct service  *services;
+	size_t           service_count;
+	struct argument *arguments;
+	size_t           argument_count;
+	const char     **greetings; /* Lua patterns of a right first line */
+	size_t           greeting_count;
+	bool             has_probe; /* false: the connect test is all */
+	bool             broken;    /* could not be loaded: it still overrides others, but serves nothing */
+};
+
+struct group {
+	const char  *name;
+	const char **members; /* names of services */
+	size_t       member_count;
+};
+
+struct catalogue {
+	struct script **scripts;
+	size_t          script_count;
+	struct group   *groups;
+	size_t          group_count;
+	const char    **folders; /* where require looks for lib/NAME.lua, in this order */
+	size_t          folder_count;
+	const char    **problems; /* one line a script that could not be loaded: file, line, reason */
+	size_t          problem_count;
+};
+
+void catalogue_free(struct catalogue *catalogue);
+
+/* NULL if there is none. Of services of one name (or port), the one loaded first is it. */
+const struct service *catalogue_service(const struct catalogue *catalogue, const char *name);
+const struct service *catalogue_port(const struct catalogue *catalogue, uint16_t port);
+const struct group   *catalogue_group(const struct catalogue *catalogue, const char *name);
+struct script        *catalogue_script(const struct catalogue *catalogue, const char *name);
+
+/* The name of the service nearest to a mistyped one, or NULL. */
+const char *catalogue_nearest(const struct catalogue *catalogue, const char *name);
+
+/* The service for a port that no probe declares: "unknown", or a bare connect test without it. */
+const struct service *catalogue_unknown(const struct catalogue *catalogue);
+
+/* Set an argument from "script.name=value". False: `error` says why, with the nearest name. */
+bool catalogue_set_argument(struct catalogue *catalogue, const char *setting, char *error, size_t size);
+
+/* Grow an array of `count` elements of `size` bytes by one zeroed element and return it; NULL: no
+ * memory. For the arrays of this header while they are being filled. */
+void *catalogue_grow(void *array, size_t *count, size_t size);
+
+#endif

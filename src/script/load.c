@@ -1,0 +1,497 @@
+#include "script/load.h"
+
+#include "script/vm.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { SOURCE_LIMIT = 256 * 1024, PATH_TEXT = 4096 };
+
+static const char suffix[] = ".lua";
+static const char groups_file[] = "groups.lua";
+
+static void add_text(const char ***texts, size_t *count, const char *text)
+{
+	const char **grown = catalogue_grow(*texts, count, sizeof **texts);
+
+	if (!grown)
+		return;
+	*texts = grown;
+	grown[*count - 1] = strdup(text);
+}
+
+/* --- reading a script's table: everything here runs protected and raises what is wrong --------- */
+
+/* [-0, +0, e] Raise "path: ..."; the chunk's line is not known any more once it returned its table. */
+static void refuse(lua_State *L, const struct script *script, const char *format, ...)
+{
+	va_list arguments;
+
+	lua_pushfstring(L, "%s: ", script->path);
+	va_start(arguments, format);
+	lua_pushvfstring(L, format, arguments);
+	va_end(arguments);
+	lua_concat(L, 2);
+	lua_error(L);
+}
+
+/* [-0, +0, e] The text field `key` of the table on top; NULL if it is nil. The copy is the caller's. */
+static char *text_field(lua_State *L, const struct script *script, const char *where, const char *key)
+{
+	int   type = lua_getfield(L, -1, key);
+	char *copy = NULL;
+
+	if (type == LUA_TSTRING)
+		copy = strdup(lua_tostring(L, -1));
+	else if (type != LUA_TNIL)
+		refuse(L, script, "%s%s must be a text", where, key);
+	lua_pop(L, 1);
+	return copy;
+}
+
+static bool flag_field(lua_State *L, const struct script *script, const char *where, const char *key)
+{
+	int  type = lua_getfield(L, -1, key);
+	bool value = lua_toboolean(L, -1);
+
+	if (type != LUA_TBOOLEAN && type != LUA_TNIL)
+		refuse(L, script, "%s%s must be true or false", where, key);
+	lua_pop(L, 1);
+	return value;
+}
+
+static uint16_t port_field(lua_State *L, const struct script *script, const char *where)
+{
+	int         type = lua_getfield(L, -1, "port");
+	int         whole;
+	lua_Integer port = lua_tointegerx(L, -1, &whole);
+
+	if (type != LUA_TNIL && (type != LUA_TNUMBER || !whole || port < 1 || port > 65535))
+		refuse(L, script, "%sport must be a whole number from 1 to 65535", where);
+	lua_pop(L, 1);
+	return (uint16_t)port;
+}
+
+/* A misspelt field would be ignored without a word; so fields that nobody knows are refused. */
+static void check_fields(lua_State *L, const struct script *script, const char *where, const char *const *known)
+{
+	lua_pushnil(L);
+	while (lua_next(L, -2) != 0) {
+		const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+		size_t      i = 0;
+
+		while (key && known[i] && strcmp(known[i], key) != 0)
+			i++;
+		if (!key || !known[i])
+			refuse(L, script, "%sunknown field \"%s\"", where, key ? key : luaL_typename(L, -2));
+		lua_pop(L, 1);
+	}
+}
+
+static bool good_name(const char *name)
+{
+	return name && *name != '\0' &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(name);
+}
+
+static void read_service(lua_State *L, struct script *script, int number)
+{
+	static const char *const known[] = { "name", "port", "tls", "optional", NULL };
+	struct service          *grown;
+	struct service          *service;
+	char                     where[40];
+
+	snprintf(where, sizeof where, "services[%d].", number);
+	if (!lua_istable(L, -1))
+		refuse(L, script, "services[%d] must be a table", number);
+	check_fields(L, script, where, known);
+	grown = catalogue_grow(script->services, &script->service_count, sizeof *script->services);
+	if (!grown)
+		refuse(L, script, "not enough memory");
+	script->services = grown;
+	service = &grown[script->service_count - 1];
+	service->script = script;
+	service->name = text_field(L, script, where, "name");
+	if (!good_name(service->name))
+		refuse(L, script, "%sname must be made of a-z, 0-9, - and _", where);
+	service->port = port_field(L, script, where);
+	service->tls = flag_field(L, script, where, "tls");
+	service->optional = flag_field(L, script, where, "optional");
+}
+
+static void read_services(lua_State *L, struct script *script)
+{
+	if (lua_getfield(L, -1, "services") != LUA_TTABLE || lua_rawlen(L, -1) == 0)
+		refuse(L, script, "services must be a list like { { name = \"pop3\", port = 110 } }");
+	for (int i = 1; i <= (int)lua_rawlen(L, -1); i++) {
+		lua_rawgeti(L, -1, i);
+		read_service(L, script, i);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+}
+
+/* The default tells the type; none means text. */
+static void read_default(lua_State *L, const struct script *script, struct argument *argument, const char *where)
+{
+	char text[64];
+
+	switch (lua_getfield(L, -1, "default")) {
+	case LUA_TNIL:
+	case LUA_TSTRING:
+		argument->initial = lua_isnil(L, -1) ? NULL : strdup(lua_tostring(L, -1));
+		break;
+	case LUA_TNUMBER:
+		argument->type = ARGUMENT_NUMBER;
+		snprintf(text, sizeof text, "%.17g", lua_tonumber(L, -1));
+		argument->initial = strdup(text);
+		break;
+	case LUA_TBOOLEAN:
+		argument->type = ARGUMENT_BOOLEAN;
+		argument->initial = strdup(lua_toboolean(L, -1) ? "true" : "false");
+		break;
+	default:
+		refuse(L, script, "%sdefault must be a text, a number, true or false", where);
+	}
+	lua_pop(L, 1);
+}
+
+/* [-0, +0, e] The pair name, declaration is on top of the stack. */
+static void read_argument(lua_State *L, struct script *script)
+{
+	static const char *const known[] = { "default", "about", NULL };
+	const char              *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+	struct argument         *grown;
+	struct argument         *argument;
+	char                     where[80];
+
+	if (!good_name(name))
+		refuse(L, script, "the name of an argument must be made of a-z, 0-9, - and _");
+	snprintf(where, sizeof where, "args.%.60s.", name);
+	if (!lua_istable(L, -1))
+		refuse(L, script, "args.%s must be a table like { default = \"x\", about = \"what it is\" }", name);
+	check_fields(L, script, where, known);
+	grown = catalogue_grow(script->arguments, &script->argument_count, sizeof *script->arguments);
+	if (!grown)
+		refuse(L, script, "not enough memory");
+	script->arguments = grown;
+	argument = &grown[script->argument_count - 1];
+	argument->name = strdup(name);
+	argument->about = text_field(L, script, where, "about");
+	if (!argument->about)
+		argument->about = strdup("");
+	read_default(L, script, argument, where);
+}
+
+static int by_name(const void *one, const void *other)
+{
+	return strcmp(((const struct argument *)one)->name, ((const struct argument *)other)->name);
+}
+
+static void read_arguments(lua_State *L, struct script *script)
+{
+	int type = lua_getfield(L, -1, "args");
+
+	if (type != LUA_TTABLE && type != LUA_TNIL)
+		refuse(L, script, "args must be a table");
+	if (type == LUA_TTABLE) {
+		lua_pushnil(L);
+		while (lua_next(L, -2) != 0) {
+			read_argument(L, script);
+			lua_pop(L, 1);
+		}
+		qsort(script->arguments, script->argument_count, sizeof *script->arguments, by_name);
+	}
+	lua_pop(L, 1);
+}
+
+/* [-1, +0, e] A pattern is tried at once: a malformed one would raise in the middle of a scan. */
+static void read_greeting(lua_State *L, struct script *script)
+{
+	if (lua_type(L, -1) != LUA_TSTRING)
+		refuse(L, script, "greeting must be a pattern or a list of patterns");
+	lua_pushliteral(L, "");
+	luaL_getmetafield(L, -1, "__index");
+	lua_getfield(L, -1, "find");
+	lua_pushliteral(L, "220 x");
+	lua_pushvalue(L, -5);
+	if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+		refuse(L, script, "greeting \"%s\": %s", lua_tostring(L, -4), lua_tostring(L, -1));
+	lua_pop(L, 2);
+	add_text(&script->greetings, &script->greeting_count, lua_tostring(L, -1));
+	lua_pop(L, 1);
+}
+
+static void read_greetings(lua_State *L, struct script *script)
+{
+	int type = lua_getfield(L, -1, "greeting");
+
+	if (type == LUA_TTABLE) {
+		for (int i = 1; i <= (int)lua_rawlen(L, -1); i++) {
+			lua_rawgeti(L, -1, i);
+			read_greeting(L, script);
+		}
+	} else if (type != LUA_TNIL) {
+		lua_pushvalue(L, -1);
+		read_greeting(L, script);
+	}
+	lua_pop(L, 1);
+}
+
+static void read_probe(lua_State *L, struct script *script)
+{
+	int type = lua_getfield(L, -1, "probe");
+
+	if (type != LUA_TFUNCTION && type != LUA_TNIL)
+		refuse(L, script, "probe must be a function(conn, report, args)");
+	script->has_probe = type == LUA_TFUNCTION;
+	lua_pop(L, 1);
+}
+
+/* Run the script and fill in what its table declares. */
+static int declare(lua_State *L)
+{
+	static const char *const known[] = { "about", "services", "greeting", "args", "probe", NULL };
+	struct script           *script = lua_touserdata(L, 1);
+
+	if (!vm_compile(L, script->path, script->source, script->length))
+		return lua_error(L);
+	lua_call(L, 0, 1);
+	if (!lua_istable(L, -1))
+		refuse(L, script, "the script must return a table like { about = ..., services = ..., probe = ... }");
+	check_fields(L, script, "", known);
+	script->about = text_field(L, script, "", "about");
+	if (!script->about)
+		refuse(L, script, "about is missing: one line that says what the probe is for");
+	read_services(L, script);
+	read_arguments(L, script);
+	read_greetings(L, script);
+	read_probe(L, script);
+	return 0;
+}
+
+/* --- groups ---------------------------------------------------------------------------------- */
+
+struct grouping {
+	struct catalogue *catalogue;
+	struct script     file;
+};
+
+/* [-0, +0, e] The pair name, list is on top of the stack. */
+static void read_group(lua_State *L, struct grouping *grouping)
+{
+	const char   *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+	struct group *grown;
+	struct group *group;
+
+	if (!good_name(name) || !lua_istable(L, -1))
+		refuse(L, &grouping->file, "a group is NAME = { \"service\", ... }");
+	if (catalogue_group(grouping->catalogue, name))
+		return;
+	grown = catalogue_grow(grouping->catalogue->groups, &grouping->catalogue->group_count, sizeof *grown);
+	if (!grown)
+		refuse(L, &grouping->file, "not enough memory");
+	grouping->catalogue->groups = grown;
+	group = &grown[grouping->catalogue->group_count - 1];
+	group->name = strdup(name);
+	for (int i = 1; i <= (int)lua_rawlen(L, -1); i++) {
+		if (lua_rawgeti(L, -1, i) != LUA_TSTRING)
+			refuse(L, &grouping->file, "%s[%d] must be the name of a service", name, i);
+		add_text(&group->members, &group->member_count, lua_tostring(L, -1));
+		lua_pop(L, 1);
+	}
+}
+
+static int declare_groups(lua_State *L)
+{
+	struct grouping *grouping = lua_touserdata(L, 1);
+
+	if (!vm_compile(L, grouping->file.path, grouping->file.source, grouping->file.length))
+		return lua_error(L);
+	lua_call(L, 0, 1);
+	if (!lua_istable(L, -1))
+		refuse(L, &grouping->file, "the file must return a table of groups");
+	lua_pushnil(L);
+	while (lua_next(L, -2) != 0) {
+		read_group(L, grouping);
+		lua_pop(L, 1);
+	}
+	return 0;
+}
+
+/* --- files ----------------------------------------------------------------------------------- */
+
+static void add_problem(struct catalogue *catalogue, const char *text)
+{
+	add_text(&catalogue->problems, &catalogue->problem_count, text);
+}
+
+/* Read a regular file of at most SOURCE_LIMIT bytes; NULL, with the reason, if it is none such. */
+static char *read_source(const char *path, size_t *length, const char **reason)
+{
+	struct stat status;
+	FILE       *file = fopen(path, "rbe");
+	char       *source = NULL;
+
+	*reason = NULL;
+	if (!file) {
+		*reason = strerror(errno);
+		return NULL;
+	}
+	if (fstat(fileno(file), &status) != 0 || !S_ISREG(status.st_mode))
+		*reason = "not a regular file";
+	else if (status.st_size > SOURCE_LIMIT)
+		*reason = "larger than 256 KiB";
+	else if (!(source = malloc(SOURCE_LIMIT)))
+		*reason = "not enough memory";
+	else
+		*length = fread(source, 1, SOURCE_LIMIT, file);
+	fclose(file);
+	return source;
+}
+
+/* A state of its own for each file: what one does while it loads, no other can see. */
+static bool run_file(struct catalogue *catalogue, int (*read)(lua_State *L), void *argument)
+{
+	struct vm *vm = vm_new(catalogue, NULL, NULL);
+	char       error[600] = "not enough memory";
+	bool       good = vm && vm_protected(vm, read, argument, error, sizeof error);
+
+	if (!good)
+		add_problem(catalogue, error);
+	vm_free(vm);
+	return good;
+}
+
+static bool read_file(struct catalogue *catalogue, struct script *file, const char *path)
+{
+	char        line[PATH_TEXT + 100];
+	const char *reason;
+
+	file->path = strdup(path);
+	file->source = read_source(path, &file->length, &reason);
+	if (file->source)
+		return true;
+	snprintf(line, sizeof line, "%s: %s", path, reason);
+	add_problem(catalogue, line);
+	return false;
+}
+
+static void load_groups(struct catalogue *catalogue, const char *path)
+{
+	struct grouping grouping = { .catalogue = catalogue };
+
+	if (read_file(catalogue, &grouping.file, path))
+		run_file(catalogue, declare_groups, &grouping);
+	free((char *)grouping.file.path);
+	free((char *)grouping.file.source);
+}
+
+static void load_file(struct catalogue *catalogue, const char *path)
+{
+	const char     *slash = strrchr(path, '/');
+	const char     *base = slash ? slash + 1 : path;
+	struct script **grown;
+	struct script  *script = calloc(1, sizeof *script);
+
+	if (!script)
+		return;
+	script->name = strndup(base, strlen(base) - strlen(suffix));
+	if (catalogue_script(catalogue, script->name)) {
+		free((char *)script->name);
+		free(script);
+		return;
+	}
+	grown = catalogue_grow(catalogue->scripts, &catalogue->script_count, sizeof *grown);
+	if (!grown)
+		return;
+	catalogue->scripts = grown;
+	script->index = catalogue->script_count - 1;
+	grown[script->index] = script;
+	script->broken = !read_file(catalogue, script, path) || !run_file(catalogue, declare, script);
+}
+
+static int is_script(const struct dirent *entry)
+{
+	size_t length = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && length > strlen(suffix) &&
+	       strcmp(entry->d_name + length - strlen(suffix), suffix) == 0 &&
+	       strcmp(entry->d_name, groups_file) != 0;
+}
+
+static void load_entry(struct catalogue *catalogue, const char *folder, const char *name)
+{
+	char path[PATH_TEXT];
+
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	load_file(catalogue, path);
+}
+
+static bool load_folder(struct catalogue *catalogue, const char *folder)
+{
+	struct dirent **entries;
+	int             count = scandir(folder, &entries, is_script, alphasort);
+	char            path[PATH_TEXT];
+	struct stat     status;
+
+	if (count < 0)
+		return false;
+	for (int i = 0; i < count; i++) {
+		load_entry(catalogue, folder, entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
+	snprintf(path, sizeof path, "%s/%s", folder, groups_file);
+	if (stat(path, &status) == 0)
+		load_groups(catalogue, path);
+	return true;
+}
+
+/* What is wrong with `path` as a source of scripts, or NULL. */
+static const char *fault(const char *path, bool *is_folder)
+{
+	size_t      length = strlen(path);
+	struct stat status;
+
+	if (stat(path, &status) != 0)
+		return strerror(errno);
+	*is_folder = S_ISDIR(status.st_mode);
+	if (!*is_folder && (length <= strlen(suffix) || strcmp(path + length - strlen(suffix), suffix) != 0))
+		return "neither a folder nor a file that ends in .lua";
+	return NULL;
+}
+
+/* All folders are known before the first script runs: it may require a library of any of them. */
+bool load_scripts(struct catalogue *catalogue, const char *const *paths, size_t count, char *error, size_t size)
+{
+	bool is_folder;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *reason = fault(paths[i], &is_folder);
+
+		if (reason) {
+			snprintf(error, size, "%s: %s", paths[i], reason);
+			return false;
+		}
+		if (is_folder)
+			add_text(&catalogue->folders, &catalogue->folder_count, paths[i]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (fault(paths[i], &is_folder))
+			continue;
+		if (!is_folder) {
+			load_file(catalogue, paths[i]);
+		} else if (!load_folder(catalogue, paths[i])) {
+			snprintf(error, size, "%s: %s", paths[i], strerror(errno));
+			return false;
+		}
+	}
+	return true;
+}

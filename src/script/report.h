@@ -1,0 +1,37 @@
+/* What a probe reports: data for the record, lines for the reader, warnings for both. */
+#ifndef SCRIPT_REPORT_H
+#define SCRIPT_REPORT_H
+
+#include "base/buffer.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { REPORT_LINES = 64 * 1024 };
+
+struct report {
+	json_t       *data;     /* object, or NULL while empty; strings may hold any bytes */
+	json_t       *warnings; /* array of {code, text}, or NULL while empty */
+	struct buffer lines;    /* see report_next */
+	/* Called after each line, if set, so that a reader sees it as soon as it is known. */
+	void (*changed)(void *owner);
+	void *owner;
+};
+
+void report_init(struct report *report);
+void report_free(struct report *report);
+
+/* Record `value` (stolen, may be NULL for "no memory") under `key`. */
+void report_set(struct report *report, const char *key, json_t *value);
+
+/* Add text for the reader: each of its lines, split at LF, becomes a line. */
+void report_print(struct report *report, const char *text, size_t length);
+
+/* Add a warning to the record and its text for the reader. Both are bytes as a server sent them. */
+void report_warn(struct report *report, const char *code, const char *text, size_t length);
+
+/* Walk the lines: `place` starts at 0. False when there is none at `place`. */
+bool report_next(const struct report *report, size_t *place, const char **bytes, size_t *length);
+
+#endif

@@ -1,0 +1,79 @@
+#include "script/report_api.h"
+
+#include "script/report.h"
+#include "script/value.h"
+#include "script/wait.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <string.h>
+
+static const char type_name[] = "report";
+static const char object_key = 0; /* registry[&object_key] = the report object */
+
+/* Print what stands at `index`, if it is a text or a number. */
+static void print(lua_State *L, struct report *report, int index)
+{
+	size_t      length;
+	const char *text;
+
+	if (lua_type(L, index) != LUA_TSTRING && lua_type(L, index) != LUA_TNUMBER)
+		return;
+	lua_pushvalue(L, index);
+	text = lua_tolstring(L, -1, &length);
+	report_print(report, text, length);
+	lua_pop(L, 1);
+}
+
+/* report(key, value [, text]): text nil prints the value, false prints nothing. */
+static int call(lua_State *L)
+{
+	struct report *report = wait_task(L)->setup.report;
+	const char    *key = luaL_checkstring(L, 2);
+
+	luaL_argcheck(L, lua_gettop(L) >= 3, 3, "a value");
+	luaL_argcheck(L, lua_isnoneornil(L, 4) || lua_isstring(L, 4) || (lua_isboolean(L, 4) && !lua_toboolean(L, 4)), 4,
+	              "text, or false to print nothing");
+	report_set(report, key, value_to_json(L, 3));
+	print(L, report, lua_isnoneornil(L, 4) ? 3 : 4);
+	return 0;
+}
+
+static int warn(lua_State *L)
+{
+	size_t      length;
+	const char *code = luaL_checkstring(L, 1);
+	const char *text = luaL_checklstring(L, 2, &length);
+
+	report_warn(wait_task(L)->setup.report, code, text, length);
+	return 0;
+}
+
+static int get(lua_State *L)
+{
+	const char *field = luaL_checkstring(L, 2);
+
+	if (strcmp(field, "warn") != 0)
+		return luaL_error(L, "report has no field \"%s\"", field);
+	lua_pushcfunction(L, warn);
+	return 1;
+}
+
+void report_api_register(lua_State *L)
+{
+	lua_newuserdatauv(L, 0, 0);
+	luaL_newmetatable(L, type_name);
+	lua_pushcfunction(L, call);
+	lua_setfield(L, -2, "__call");
+	lua_pushcfunction(L, get);
+	lua_setfield(L, -2, "__index");
+	lua_pushboolean(L, false);
+	lua_setfield(L, -2, "__metatable");
+	lua_setmetatable(L, -2);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &object_key);
+}
+
+void report_api_push(lua_State *L)
+{
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &object_key);
+}

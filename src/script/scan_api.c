@@ -1,0 +1,129 @@
+#include "script/scan_api.h"
+
+#include "base/escape.h"
+#include "script/conn_api.h"
+#include "script/greeting.h"
+#include "script/vm.h"
+#include "script/wait.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+enum { ESCAPE_COLUMNS = 200 };
+
+static int sleep_step(lua_State *L, struct task *task)
+{
+	(void)L;
+	return task->wait.expired ? 0 : wait_end(task);
+}
+
+/* scan.sleep(seconds) */
+static int scan_sleep(lua_State *L)
+{
+	double seconds = luaL_checknumber(L, 1);
+
+	luaL_argcheck(L, seconds >= 0 && seconds <= 86400, 1, "seconds from 0 to 86400");
+	return wait_run(L, sleep_step, seconds);
+}
+
+/* scan.now(): seconds on a clock that only goes forward */
+static int scan_now(lua_State *L)
+{
+	lua_pushnumber(L, (double)clock_now() / 1e9);
+	return 1;
+}
+
+/* scan.escape(s): as the report would print it */
+static int scan_escape(lua_State *L)
+{
+	size_t        length;
+	const char   *bytes = luaL_checklstring(L, 1, &length);
+	struct buffer text;
+
+	buffer_init(&text, 16 * ESCAPE_COLUMNS);
+	escape_terminal(&text, bytes, length, ESCAPE_COLUMNS);
+	lua_pushlstring(L, buffer_bytes(&text), buffer_length(&text));
+	buffer_free(&text);
+	return 1;
+}
+
+/* scan.is_error(e): was it the network, not a bug? */
+static int scan_is_error(lua_State *L)
+{
+	struct failure failure;
+
+	luaL_checkany(L, 1);
+	lua_pushboolean(L, conn_api_error(L, 1, &failure));
+	return 1;
+}
+
+/* scan.classify(line): the probe whose greeting it fits, or nil */
+static int scan_classify(lua_State *L)
+{
+	const char *name;
+
+	luaL_checkstring(L, 1);
+	lua_settop(L, 1);
+	name = greeting_owner(L, 1);
+	lua_pushstring(L, name);
+	return 1;
+}
+
+/* --- scan.connect(port [, {tls = true}]) ----------------------------------------------------- */
+
+/* Slots: 1 port, 2 options, 3 handle. The conn's own state tells how far it has come. */
+static int connect_step(lua_State *L, struct task *task)
+{
+	struct handle *handle = lua_touserdata(L, 3);
+	struct conn   *conn = handle->conn;
+	enum io        result;
+
+	if (!conn_open(conn)) {
+		struct address address = *conn_remote(task->setup.conn);
+
+		address_set_port(&address, (uint16_t)lua_tointeger(L, 1));
+		result = conn_connect(conn, &address);
+	} else {
+		result = conn_connected(conn);
+	}
+	if (result == IO_DONE && lua_toboolean(L, 2))
+		result = conn_starttls(conn, task->setup.vm->tls, task->setup.host);
+	if (result == IO_FAILED)
+		return conn_api_raise(L, conn);
+	return result == IO_DONE ? 1 : wait_for(task, conn, result);
+}
+
+static int scan_connect(lua_State *L)
+{
+	struct task   *task = wait_task(L);
+	lua_Integer    port = luaL_checkinteger(L, 1);
+	double         seconds = task->setup.connect_timeout;
+	struct handle *handle;
+
+	luaL_argcheck(L, port >= 1 && port <= 65535, 1, "a port from 1 to 65535");
+	if (!lua_isnoneornil(L, 2)) {
+		luaL_checktype(L, 2, LUA_TTABLE);
+		lua_settop(L, 2);
+		lua_getfield(L, 2, "tls");
+		lua_replace(L, 2);
+	}
+	lua_settop(L, 2);
+	if (lua_toboolean(L, 2))
+		seconds += task->setup.reply_timeout;
+	handle = conn_api_push(L, task, NULL, true);
+	handle->conn = conn_new(task->setup.vm->loop);
+	if (!handle->conn)
+		return luaL_error(L, "not enough memory");
+	return wait_run(L, connect_step, seconds);
+}
+
+static const luaL_Reg functions[] = {
+	{ "connect", scan_connect }, { "sleep", scan_sleep },       { "now", scan_now },
+	{ "escape", scan_escape },   { "is_error", scan_is_error }, { "classify", scan_classify },
+	{ NULL, NULL },
+};
+
+void scan_api_push(lua_State *L)
+{
+	luaL_newlib(L, functions);
+}

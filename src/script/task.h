@@ -1,0 +1,83 @@
+/* One run of a probe: a coroutine, what it waits for, what it may use, how it ended.
+ *
+ * A task is started on an open connection, runs until its probe returns, raises, or is ended, and
+ * says so once through `done`. It owns the only lua_resume of the program and the only place where
+ * a coroutine ends. Connections that the probe opened itself are the task's and close with it; the
+ * one it was started on stays its starter's.
+ */
+#ifndef SCRIPT_TASK_H
+#define SCRIPT_TASK_H
+
+#include "base/clock.h"
+#include "base/failure.h"
+#include "net/conn.h"
+#include "script/catalogue.h"
+#include "script/report.h"
+#include "script/vm.h"
+
+#include <stdint.h>
+
+enum task_end {
+	TASK_RETURNED, /* the probe came to its end */
+	TASK_FAILED,   /* it raised a socket error, or its deadline passed: .failure */
+	TASK_BROKEN,   /* it has a bug or broke a limit: .failure has the message, .traceback where */
+};
+
+struct task_result {
+	enum task_end  end;
+	struct failure failure;
+	const char    *traceback; /* may be NULL; good during `done` */
+};
+
+typedef void task_done(void *owner, const struct task_result *result);
+
+struct task_setup {
+	struct vm           *vm;
+	const struct script *script;
+	const char          *service, *host; /* host: as the user named it */
+	uint16_t             port;
+	struct conn         *conn;
+	struct report       *report;
+	moment               deadline; /* for the whole probe */
+	double               deadline_seconds, connect_timeout, reply_timeout;
+	task_done           *done;
+	void                *owner;
+};
+
+/* Start and run as far as it goes without waiting: `done` may be called before this returns. The
+ * setup is copied; what it points to must last until `done`. */
+void task_start(const struct task_setup *setup);
+
+/* --- for the files of this floor ------------------------------------------------------------- */
+
+enum { TASK_CONNS = 2, TASK_FIRST_LINE = 256 };
+
+struct handle; /* what Lua holds of a connection: conn_api.h */
+
+struct task {
+	struct task_setup setup;
+	struct lua_State *thread;
+	int               reference;
+	uint64_t          spent; /* CPU, ns */
+
+	/* The one wait slot, see wait.h. */
+	struct {
+		struct conn *conn; /* NULL: waits for `alarm` */
+		double       seconds;
+		moment       deadline;
+		bool         armed, expired;
+		struct alarm alarm;
+	} wait;
+
+	struct handle *handles[TASK_CONNS];
+	size_t         handle_count;
+
+	char   first[TASK_FIRST_LINE]; /* the first line that the server said */
+	size_t first_length;
+	bool   first_seen;
+};
+
+/* The wait is over; go on with the coroutine. For wait.c. */
+void task_wake(struct task *task);
+
+#endif

@@ -1,0 +1,169 @@
+#include "script/value.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <math.h>
+#include <stdbool.h>
+
+/* Builds a tree or returns NULL and sets `*fault`: nothing raises while a tree is half made. */
+static json_t *build(lua_State *L, int index, int depth, const char **fault);
+
+static json_t *build_array(lua_State *L, int index, lua_Integer count, int depth, const char **fault)
+{
+	json_t *array = json_array();
+
+	for (lua_Integer i = 1; i <= count; i++) {
+		json_t *element;
+
+		lua_rawgeti(L, index, i);
+		element = build(L, lua_gettop(L), depth - 1, fault);
+		lua_pop(L, 1);
+		if (!element) {
+			json_decref(array);
+			return NULL;
+		}
+		json_array_append_new(array, element);
+	}
+	return array;
+}
+
+/* [-0, +0, -] The pair on top of the stack goes into `object`. */
+static bool add_pair(lua_State *L, json_t *object, int depth, const char **fault)
+{
+	json_t *value;
+
+	if (lua_type(L, -2) != LUA_TSTRING) {
+		*fault = "a key of a reported table is not a text";
+		return false;
+	}
+	if (json_object_size(object) == VALUE_KEYS) {
+		*fault = "a reported table has more than 256 keys";
+		return false;
+	}
+	value = build(L, lua_gettop(L), depth - 1, fault);
+	return value && json_object_set_new_nocheck(object, lua_tostring(L, -2), value) == 0;
+}
+
+static json_t *build_object(lua_State *L, int index, int depth, const char **fault)
+{
+	json_t *object = json_object();
+
+	lua_pushnil(L);
+	while (lua_next(L, index) != 0) {
+		if (!add_pair(L, object, depth, fault)) {
+			lua_pop(L, 2);
+			json_decref(object);
+			return NULL;
+		}
+		lua_pop(L, 1);
+	}
+	return object;
+}
+
+static json_t *build_table(lua_State *L, int index, int depth, const char **fault)
+{
+	lua_Unsigned count = lua_rawlen(L, index);
+
+	if (depth == 0 || !lua_checkstack(L, 4)) {
+		*fault = "a reported table is nested too deep";
+		return NULL;
+	}
+	if (count > VALUE_KEYS) {
+		*fault = "a reported table has more than 256 elements";
+		return NULL;
+	}
+	return count > 0 ? build_array(L, index, (lua_Integer)count, depth, fault)
+	                 : build_object(L, index, depth, fault);
+}
+
+static json_t *build_number(lua_State *L, int index)
+{
+	lua_Number number = lua_tonumber(L, index);
+
+	if (lua_isinteger(L, index))
+		return json_integer(lua_tointeger(L, index));
+	return isfinite(number) ? json_real(number) : json_null();
+}
+
+static json_t *build(lua_State *L, int index, int depth, const char **fault)
+{
+	const char *text;
+	size_t      length;
+
+	switch (lua_type(L, index)) {
+	case LUA_TNIL:
+		return json_null();
+	case LUA_TBOOLEAN:
+		return json_boolean(lua_toboolean(L, index));
+	case LUA_TNUMBER:
+		return build_number(L, index);
+	case LUA_TSTRING:
+		text = lua_tolstring(L, index, &length);
+		return json_stringn_nocheck(text, length);
+	case LUA_TTABLE:
+		return build_table(L, index, depth, fault);
+	default:
+		*fault = "a reported value is neither text, number, boolean nor table";
+		return NULL;
+	}
+}
+
+json_t *value_to_json(lua_State *L, int index)
+{
+	const char *fault = "not enough memory";
+	json_t     *value = build(L, lua_absindex(L, index), VALUE_DEPTH, &fault);
+
+	if (!value)
+		luaL_error(L, "%s", fault);
+	return value;
+}
+
+static void push_array(lua_State *L, const json_t *array)
+{
+	lua_createtable(L, (int)json_array_size(array), 0);
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		value_push(L, json_array_get(array, i));
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+}
+
+static void push_object(lua_State *L, const json_t *object)
+{
+	const char *key;
+	json_t     *value;
+
+	lua_createtable(L, 0, (int)json_object_size(object));
+	json_object_foreach ((json_t *)object, key, value) {
+		value_push(L, value);
+		lua_setfield(L, -2, key);
+	}
+}
+
+void value_push(lua_State *L, const json_t *value)
+{
+	luaL_checkstack(L, 4, NULL);
+	switch (value ? json_typeof(value) : JSON_NULL) {
+	case JSON_OBJECT:
+		push_object(L, value);
+		break;
+	case JSON_ARRAY:
+		push_array(L, value);
+		break;
+	case JSON_STRING:
+		lua_pushlstring(L, json_string_value(value), json_string_length(value));
+		break;
+	case JSON_INTEGER:
+		lua_pushinteger(L, (lua_Integer)json_integer_value(value));
+		break;
+	case JSON_REAL:
+		lua_pushnumber(L, json_real_value(value));
+		break;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		lua_pushboolean(L, json_is_true(value));
+		break;
+	case JSON_NULL:
+		lua_pushnil(L);
+		break;
+	}
+}

@@ -1,0 +1,398 @@
+#include "script/vm.h"
+
+#include "script/conn_api.h"
+#include "script/report_api.h"
+#include "script/scan_api.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* CPU time: a look every HOOK_INSTRUCTIONS; a resume and a probe in all, in nanoseconds. */
+enum { HOOK_INSTRUCTIONS = 10000, RESUME_BUDGET = 50 * 1000 * 1000, PROBE_BUDGET = 250 * 1000 * 1000 };
+
+enum { IDLE_THREADS = 1024, SOURCE_LIMIT = 256 * 1024 };
+
+/* --- memory ---------------------------------------------------------------------------------- */
+
+static void *allocate(void *context, void *block, size_t old, size_t size)
+{
+	struct vm *vm = context;
+	size_t     held = block ? old : 0;
+	void      *moved;
+
+	if (size == 0) {
+		free(block);
+		vm->memory -= held;
+		return NULL;
+	}
+	if (size > held && vm->memory - held + size > vm->memory_limit)
+		return NULL;
+	moved = realloc(block, size);
+	if (moved)
+		vm->memory = vm->memory - held + size;
+	return moved;
+}
+
+/* --- CPU time -------------------------------------------------------------------------------- */
+
+static uint64_t cpu_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+/* Past the budget a coroutine is yielded away, which no pcall catches; where it cannot yield it
+ * is interrupted at every instruction until it is out. */
+static void stop(lua_State *L, lua_Hook hook)
+{
+	vm_of(L)->killed = true;
+	lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+	if (lua_isyieldable(L))
+		lua_yield(L, 0);
+	else
+		luaL_error(L, "CPU limit");
+}
+
+static void look_at_clock(lua_State *L, lua_Debug *debug)
+{
+	struct vm *vm = vm_of(L);
+	uint64_t   now = cpu_now();
+	uint64_t   used;
+
+	(void)debug;
+	if (vm->slice_start == 0)
+		vm->slice_start = now;
+	used = now - vm->slice_start;
+	if (vm->killed || used > RESUME_BUDGET || vm->spent + used > PROBE_BUDGET)
+		stop(L, look_at_clock);
+}
+
+void vm_enter(struct vm *vm, struct task *task, uint64_t spent)
+{
+	vm->running = task;
+	vm->slice_start = 0;
+	vm->spent = spent;
+	vm->killed = false;
+}
+
+uint64_t vm_leave(struct vm *vm)
+{
+	if (vm->slice_start != 0)
+		vm->spent += cpu_now() - vm->slice_start;
+	vm->slice_start = 0;
+	vm->running = NULL;
+	return vm->spent;
+}
+
+/* --- the sandbox ----------------------------------------------------------------------------- */
+
+/* A script sets no finalizers and no weak tables: both run at times that nobody can bound. */
+static int set_metatable(lua_State *L)
+{
+	static const char *const refused[] = { "__gc", "__mode", "__close" };
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	luaL_argexpected(L, lua_istable(L, 2) || lua_isnoneornil(L, 2), 2, "nil or table");
+	for (size_t i = 0; lua_istable(L, 2) && i < sizeof refused / sizeof *refused; i++) {
+		lua_pushstring(L, refused[i]);
+		if (lua_rawget(L, 2) != LUA_TNIL)
+			return luaL_error(L, "%s is not allowed in a probe", refused[i]);
+		lua_pop(L, 1);
+	}
+	if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
+		return luaL_error(L, "cannot change a protected metatable");
+	lua_settop(L, 2);
+	lua_setmetatable(L, 1);
+	return 1;
+}
+
+/* [-0, +1, e] Read a library file of the scripts into a string; nil if it is not there. */
+static void push_file(lua_State *L, const char *path)
+{
+	FILE       *file = fopen(path, "rb");
+	luaL_Buffer text;
+	char       *bytes;
+	size_t      length;
+
+	if (!file) {
+		lua_pushnil(L);
+		return;
+	}
+	bytes = luaL_buffinitsize(L, &text, SOURCE_LIMIT);
+	length = fread(bytes, 1, SOURCE_LIMIT, file);
+	fclose(file);
+	luaL_pushresultsize(&text, length);
+}
+
+static bool plain_name(const char *name)
+{
+	return *name != '\0' && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
+	                            strlen(name);
+}
+
+/* [-0, +1, e] Load lib/NAME.lua from the first folder that has it, and push what it returns. */
+static void load_library(lua_State *L, const char *name)
+{
+	const struct catalogue *catalogue = vm_of(L)->catalogue;
+
+	for (size_t i = 0; i < catalogue->folder_count; i++) {
+		const char *path = lua_pushfstring(L, "%s/lib/%s.lua", catalogue->folders[i], name);
+		size_t      length;
+		const char *source;
+
+		push_file(L, path);
+		source = lua_tolstring(L, -1, &length);
+		if (source) {
+			if (!vm_compile(L, path, source, length))
+				lua_error(L);
+			lua_call(L, 0, 1);
+			lua_replace(L, -3);
+			lua_pop(L, 1);
+			return;
+		}
+		lua_pop(L, 2);
+	}
+	luaL_error(L, "there is no library \"%s\" (lib/%s.lua) beside the probes", name, name);
+}
+
+/* require(name): a library of lib/, loaded once an environment. Upvalue 1 holds the loaded ones. */
+static int require(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+
+	lua_settop(L, 1);
+	if (!plain_name(name))
+		return luaL_error(L, "require wants the plain name of a library of lib/, not \"%s\"", name);
+	if (lua_getfield(L, lua_upvalueindex(1), name) != LUA_TNIL)
+		return 1;
+	load_library(L, name);
+	lua_pushvalue(L, -1);
+	lua_setfield(L, lua_upvalueindex(1), name);
+	return 1;
+}
+
+static const char *const globals[] = { "assert", "error",  "getmetatable", "ipairs", "next",     "pairs",
+	                               "pcall",  "rawequal", "rawget",     "rawlen", "rawset",   "select",
+	                               "tonumber", "tostring", "type",     "_VERSION" };
+static const char *const libraries[] = { LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_MATHLIBNAME, LUA_UTF8LIBNAME };
+
+/* [-0, +0, m] Copy field `name` of the table at `from` to a new table's field in the one on top. */
+static void copy_library(lua_State *L, int from, const char *name)
+{
+	lua_newtable(L);
+	lua_getfield(L, from, name);
+	lua_pushnil(L);
+	while (lua_next(L, -2) != 0) {
+		lua_pushvalue(L, -2);
+		lua_insert(L, -2);
+		lua_settable(L, -5);
+	}
+	lua_pop(L, 1);
+	lua_setfield(L, -2, name);
+}
+
+static const char pristine_key = 0; /* registry[&pristine_key] = the globals as Lua made them */
+
+void vm_environment(lua_State *L)
+{
+	int pristine;
+
+	luaL_checkstack(L, 12, NULL);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &pristine_key);
+	pristine = lua_gettop(L);
+	lua_newtable(L);
+	for (size_t i = 0; i < sizeof globals / sizeof *globals; i++) {
+		lua_getfield(L, pristine, globals[i]);
+		lua_setfield(L, -2, globals[i]);
+	}
+	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++)
+		copy_library(L, pristine, libraries[i]);
+	lua_pushcfunction(L, set_metatable);
+	lua_setfield(L, -2, "setmetatable");
+	lua_newtable(L);
+	lua_pushcclosure(L, require, 1);
+	lua_setfield(L, -2, "require");
+	scan_api_push(L);
+	lua_setfield(L, -2, "scan");
+	lua_pushvalue(L, -1);
+	lua_setfield(L, -2, "_G");
+	lua_remove(L, pristine);
+}
+
+bool vm_compile(lua_State *L, const char *path, const char *source, size_t length)
+{
+	const char *name = lua_pushfstring(L, "@%s", path);
+
+	if (luaL_loadbufferx(L, source, length, name, "t") != LUA_OK) {
+		lua_remove(L, -2);
+		return false;
+	}
+	lua_remove(L, -2);
+	vm_environment(L);
+	lua_setupvalue(L, -2, 1);
+	return true;
+}
+
+/* [-0, +0, e] Open the libraries, keep them pristine, and lock what all scripts share. */
+static int prepare(lua_State *L)
+{
+	static const luaL_Reg opened[] = { { LUA_GNAME, luaopen_base },        { LUA_STRLIBNAME, luaopen_string },
+		                           { LUA_TABLIBNAME, luaopen_table },  { LUA_MATHLIBNAME, luaopen_math },
+		                           { LUA_UTF8LIBNAME, luaopen_utf8 } };
+	struct vm            *vm = vm_of(L);
+
+	for (size_t i = 0; i < sizeof opened / sizeof *opened; i++)
+		luaL_requiref(L, opened[i].name, opened[i].func, 1);
+	lua_settop(L, 0);
+	lua_pushglobaltable(L);
+	lua_getfield(L, 1, LUA_STRLIBNAME);
+	lua_pushnil(L);
+	lua_setfield(L, 2, "dump");
+	lua_pop(L, 1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &pristine_key);
+	lua_pushliteral(L, "");
+	lua_getmetatable(L, -1);
+	lua_pushboolean(L, false);
+	lua_setfield(L, -2, "__metatable");
+	conn_api_register(L);
+	report_api_register(L);
+	lua_newtable(L);
+	vm->idle = luaL_ref(L, LUA_REGISTRYINDEX);
+	return 0;
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+struct vm *vm_of(lua_State *L)
+{
+	return *(struct vm **)lua_getextraspace(L);
+}
+
+bool vm_protected(struct vm *vm, lua_CFunction function, void *argument, char *error, size_t size)
+{
+	lua_State *L = vm->state;
+	bool       good;
+
+	vm_enter(vm, NULL, 0);
+	lua_sethook(L, look_at_clock, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+	lua_pushcfunction(L, function);
+	lua_pushlightuserdata(L, argument);
+	good = lua_pcall(L, 1, 0, 0) == LUA_OK;
+	if (!good) {
+		const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "the error is not a text";
+
+		snprintf(error, size, "%s", message);
+	}
+	lua_sethook(L, NULL, 0, 0);
+	lua_settop(L, 0);
+	vm_leave(vm);
+	return good;
+}
+
+struct vm *vm_new(const struct catalogue *catalogue, struct loop *loop, struct tls_context *tls)
+{
+	struct vm *vm = calloc(1, sizeof *vm);
+	char       error[200];
+
+	if (!vm)
+		return NULL;
+	vm->catalogue = catalogue;
+	vm->loop = loop;
+	vm->tls = tls;
+	vm->memory_limit = SIZE_MAX;
+	vm->state = lua_newstate(allocate, vm);
+	if (!vm->state)
+		goto failed;
+	*(struct vm **)lua_getextraspace(vm->state) = vm;
+	if (!vm_protected(vm, prepare, NULL, error, sizeof error))
+		goto failed;
+	vm->memory_limit = vm->memory + VM_MEMORY;
+	return vm;
+failed:
+	vm_free(vm);
+	return NULL;
+}
+
+void vm_free(struct vm *vm)
+{
+	if (!vm)
+		return;
+	if (vm->state)
+		lua_close(vm->state);
+	free(vm->probes);
+	free(vm);
+}
+
+/* --- probes and coroutines ------------------------------------------------------------------- */
+
+/* [-0, +1, e] Run the script's file and push its `probe`. */
+static void load_probe(lua_State *L, const struct script *script)
+{
+	if (!vm_compile(L, script->path, script->source, script->length))
+		lua_error(L);
+	lua_call(L, 0, 1);
+	if (!lua_istable(L, -1))
+		luaL_error(L, "%s: the script returned no table", script->path);
+	lua_getfield(L, -1, "probe");
+	lua_remove(L, -2);
+}
+
+void vm_push_probe(lua_State *L, const struct script *script)
+{
+	struct vm *vm = vm_of(L);
+
+	if (!vm->probes)
+		vm->probes = calloc(vm->catalogue->script_count + 1, sizeof *vm->probes);
+	if (!vm->probes)
+		luaL_error(L, "not enough memory");
+	if (vm->probes[script->index] == 0) {
+		size_t before = vm->memory;
+
+		load_probe(L, script);
+		vm->probes[script->index] = luaL_ref(L, LUA_REGISTRYINDEX);
+		if (vm->memory > before)
+			vm->memory_limit += vm->memory - before;
+	}
+	lua_rawgeti(L, LUA_REGISTRYINDEX, vm->probes[script->index]);
+}
+
+lua_State *vm_take_thread(lua_State *L, int *reference)
+{
+	struct vm *vm = vm_of(L);
+	lua_State *thread;
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, vm->idle);
+	if (vm->idle_count > 0) {
+		lua_rawgeti(L, -1, vm->idle_count);
+		lua_pushnil(L);
+		lua_rawseti(L, -3, vm->idle_count--);
+		thread = lua_tothread(L, -1);
+	} else {
+		thread = lua_newthread(L);
+	}
+	*reference = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_pop(L, 1);
+	lua_sethook(thread, look_at_clock, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+	return thread;
+}
+
+void vm_give_thread(lua_State *L, lua_State *thread, int reference, bool reusable)
+{
+	struct vm *vm = vm_of(L);
+
+	if (reusable && vm->idle_count < IDLE_THREADS) {
+		lua_settop(thread, 0);
+		lua_rawgeti(L, LUA_REGISTRYINDEX, vm->idle);
+		lua_rawgeti(L, LUA_REGISTRYINDEX, reference);
+		lua_rawseti(L, -2, ++vm->idle_count);
+		lua_pop(L, 1);
+	}
+	luaL_unref(L, LUA_REGISTRYINDEX, reference);
+}

@@ -1,0 +1,77 @@
+/* One Lua state: its memory, its sandbox, its limits. A worker thread has one.
+ *
+ * Every script file runs in an environment of its own (base, string, table, math, utf8, scan and
+ * require of lib/ only), so what one does to its globals no other sees. Memory is capped, CPU time
+ * is counted: a script that breaks a limit is killed, in a way it cannot catch, and the state is
+ * marked for retirement.
+ *
+ * Functions that take a lua_State first may raise a Lua error; all others never do.
+ */
+#ifndef SCRIPT_VM_H
+#define SCRIPT_VM_H
+
+#include "net/loop.h"
+#include "net/tls.h"
+#include "script/catalogue.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct lua_State;
+struct task;
+
+enum { VM_MEMORY = 16 * 1024 * 1024 }; /* beyond what the scripts themselves take */
+
+struct vm {
+	struct lua_State       *state;
+	const struct catalogue *catalogue;
+	struct loop            *loop; /* NULL while scripts are only declared, not run */
+	struct tls_context     *tls;
+	struct task            *running; /* whose coroutine is on the processor */
+	size_t                  task_count;
+	bool                    retired; /* a limit was broken: start no task here any more */
+
+	size_t memory, memory_limit; /* bytes */
+
+	uint64_t slice_start; /* thread CPU time in ns of the first look in this resume, 0: none yet */
+	uint64_t spent;       /* CPU time of the running task in former resumes, ns */
+	bool     killed;      /* the running coroutine went past its budget */
+
+	int  *probes; /* registry references of the probes loaded so far, by script index */
+	int   idle;   /* registry reference of the array of idle coroutines */
+	int   idle_count;
+};
+
+/* `loop` and `tls` may be NULL for a state that only reads declarations. NULL: no memory. */
+struct vm *vm_new(const struct catalogue *catalogue, struct loop *loop, struct tls_context *tls);
+
+/* No task may be left. NULL is fine. */
+void vm_free(struct vm *vm);
+
+/* The vm that a state or coroutine belongs to. */
+struct vm *vm_of(struct lua_State *L);
+
+/* Push a fresh environment for a script file. [-0, +1, m] */
+void vm_environment(struct lua_State *L);
+
+/* Compile `source` as text, named `path` in messages, and push the chunk, with an environment of
+ * its own; on error push the message and return false. [-0, +1, m] */
+bool vm_compile(struct lua_State *L, const char *path, const char *source, size_t length);
+
+/* Run `function` protected, with `argument` as its only argument, a light userdata, outside any
+ * task, under the CPU budget. On failure the message goes to `error`. */
+bool vm_protected(struct vm *vm, int (*function)(struct lua_State *L), void *argument, char *error, size_t size);
+
+/* Push the probe function of `script`, loading it on its first use. [-0, +1, e] */
+void vm_push_probe(struct lua_State *L, const struct script *script);
+
+/* A coroutine to run a task in, anchored until it is given back; `reusable` only if it ended in
+ * good order. [-0, +0, m] */
+struct lua_State *vm_take_thread(struct lua_State *L, int *reference);
+void              vm_give_thread(struct lua_State *L, struct lua_State *thread, int reference, bool reusable);
+
+/* Bracket for the time that a coroutine is on the processor. */
+void vm_enter(struct vm *vm, struct task *task, uint64_t spent);
+uint64_t vm_leave(struct vm *vm); /* CPU time spent so far in all, ns; 0 if too little to be counted */
+
+#endif
