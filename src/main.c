@@ -133,21 +133,6 @@ static bool load(struct catalogue *catalogue, const struct options *options)
 
 /* --- scanning -------------------------------------------------------------------------------- */
 
-static struct target *read_targets(const struct options *options, int family)
-{
-	struct target *targets = calloc(options->targets.count + 1, sizeof *targets);
-	char           error[ERROR_TEXT];
-
-	for (size_t i = 0; targets && i < options->targets.count; i++) {
-		if (target_parse(&targets[i], options->targets.word[i], family, error, sizeof error))
-			continue;
-		complain(error);
-		free(targets);
-		return NULL;
-	}
-	return targets;
-}
-
 static int family_of(const struct options *options)
 {
 	return options->family == FAMILY_IPV4   ? AF_INET
@@ -166,24 +151,24 @@ static struct settings settings_of(const struct options *options)
 		.parallel = options->parallel,
 		.per_host = options->per_host,
 		.threads = options->threads,
+		.rate = options->rate,
 		.retries = (int)options->retries,
 	};
 }
 
 /* A service without a port of its own can only be tried on one that the user names. */
-static bool ports_known(const struct selection *selection, const struct target *targets, size_t count)
+static bool ports_known(const struct selection *selection, const struct targets *targets)
 {
 	char error[ERROR_TEXT];
 
-	for (size_t i = 0; i < count; i++) {
-		for (size_t j = 0; j < selection->count && targets[i].port == 0; j++) {
-			if (selection->choices[j].port != 0)
-				continue;
-			snprintf(error, sizeof error, "the service %s has no port of its own; say -s %s=PORT",
-			         selection->choices[j].service->name, selection->choices[j].service->name);
-			complain(error);
-			return false;
-		}
+	for (size_t i = 0; i < selection->count && targets_ports(targets); i++) {
+		const char *name = selection->choices[i].service->name;
+
+		if (selection->choices[i].port != 0)
+			continue;
+		snprintf(error, sizeof error, "the service %s has no port of its own; say -s %s=PORT", name, name);
+		complain(error);
+		return false;
 	}
 	return true;
 }
@@ -253,7 +238,8 @@ static enum status deliver(const struct options *options, const struct scan *sca
 		return usage(error);
 	}
 	style = (struct output_style){ options->json, options->only_open, options->verbose,
-		                       colours(options, writer), scan->target_count == 1 && !options->all_addresses };
+		                       colours(options, writer),
+		                       targets_total(scan->targets) == 1 && !options->all_addresses };
 	output = output_new(&style, writer);
 	if (!output) {
 		writer_close(writer);
@@ -264,26 +250,67 @@ static enum status deliver(const struct options *options, const struct scan *sca
 	return status;
 }
 
+static struct targets *open_targets(const struct options *options, const struct exclude *exclude)
+{
+	char            error[ERROR_TEXT];
+	struct targets *targets = targets_new(&(struct targets_setup){ .words = options->targets.word,
+	                                                               .word_count = options->targets.count,
+	                                                               .files = options->files.word,
+	                                                               .file_count = options->files.count,
+	                                                               .family = family_of(options),
+	                                                               .exclude = exclude,
+	                                                               .shuffle = options->shuffle,
+	                                                               .seed = options->seed,
+	                                                               .shard = options->shard,
+	                                                               .shards = options->shards,
+	                                                               .complain = complain },
+	                                      error, sizeof error);
+
+	if (!targets)
+		complain(error);
+	return targets;
+}
+
+static bool read_excludes(struct exclude *exclude, const struct options *options)
+{
+	char error[PATH_TEXT + ERROR_TEXT];
+
+	for (size_t i = 0; i < options->excludes.count; i++) {
+		if (!exclude_add(exclude, options->excludes.word[i], error, sizeof error)) {
+			complain(error);
+			return false;
+		}
+	}
+	return true;
+}
+
 static enum status scan(const struct options *options, const struct catalogue *catalogue)
 {
 	struct settings  settings = settings_of(options);
-	struct selection selection;
-	struct target   *targets = read_targets(options, settings.family);
+	struct selection selection = { 0 };
+	struct exclude  *exclude = exclude_new();
+	struct targets  *targets = NULL;
 	enum status      status = STATUS_USAGE;
 	char             error[ERROR_TEXT];
 
+	if (exclude && read_excludes(exclude, options))
+		targets = open_targets(options, exclude);
 	if (!targets)
-		return STATUS_USAGE;
+		goto out;
 	if (!selection_parse(&selection, catalogue, options->services, error, sizeof error))
 		complain(error);
-	else if (ports_known(&selection, targets, options->targets.count))
+	else if (ports_known(&selection, targets))
 		status = deliver(options, &(struct scan){ .settings = &settings,
 		                                          .catalogue = catalogue,
 		                                          .selection = &selection,
-		                                          .targets = targets,
-		                                          .target_count = options->targets.count });
+		                                          .exclude = exclude,
+		                                          .targets = targets });
+	if (status == STATUS_DONE && targets_flawed(targets))
+		status = STATUS_INCOMPLETE;
+out:
 	selection_free(&selection);
-	free(targets);
+	targets_free(targets);
+	exclude_free(exclude);
 	return status;
 }
 

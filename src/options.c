@@ -365,7 +365,9 @@ static bool take_long(struct parse *parse, const char *name)
 	snprintf(parse->given, sizeof parse->given, "--%s", option->name);
 	if (!option->wants && value)
 		return refuse(parse, "%s takes no value, not \"%s\"", parse->given, quote_word(value).text);
-	if (option->wants && !value && !next_value(parse, option, &value))
+	if (!option->wants)
+		return apply(parse, option, "");
+	if (!value && !next_value(parse, option, &value))
 		return false;
 	return apply(parse, option, value);
 }
@@ -462,6 +464,8 @@ bool options_parse(struct options *options, int argc, char *const argv[], char e
 		.deadline = 30,
 		.parallel = 512,
 		.per_host = 32,
+		.shard = 1,
+		.shards = 1,
 	};
 	error[0] = '\0';
 	if (argc < 2) {

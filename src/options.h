@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum action {
 	ACTION_SCAN,
@@ -32,6 +33,10 @@ struct options {
 	const char  *services;  /* -s, or NULL for @default */
 	struct words scripts;   /* -S, in order */
 	struct words arguments; /* -a PROBE.NAME=VALUE, of this form; not yet held against the probes */
+	struct words excludes;  /* --exclude LIST|FILE, in order */
+	bool         shuffle;
+	uint64_t     seed;          /* of --shuffle; from the clock if not given */
+	uint64_t     shard, shards; /* --shard I/N; 1, 1 if not given */
 
 	double connect_timeout, reply_timeout, deadline; /* seconds, > 0 */
 

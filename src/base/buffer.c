@@ -95,14 +95,19 @@ bool buffer_text(struct buffer *buffer, const char *text)
 
 bool buffer_format(struct buffer *buffer, const char *format, ...)
 {
-	char    text[1024];
 	va_list arguments;
+	char   *text;
 	int     length;
+	bool    good;
 
 	va_start(arguments, format);
-	length = vsnprintf(text, sizeof text, format, arguments);
+	length = vasprintf(&text, format, arguments);
 	va_end(arguments);
-	return length >= 0 && (size_t)length < sizeof text && buffer_append(buffer, text, (size_t)length);
+	if (length < 0)
+		return false;
+	good = buffer_append(buffer, text, (size_t)length);
+	free(text);
+	return good;
 }
 
 void buffer_consume(struct buffer *buffer, size_t length)

@@ -3,12 +3,13 @@
 #define NET_CERTIFICATE_H
 
 #include <jansson.h>
-#include <openssl/x509.h>
+
+struct x509_st; /* OpenSSL's X509 */
 
 enum { CERTIFICATE_NAMES = 16 };
 
 /* Add subject, issuer, names (at most CERTIFICATE_NAMES), not_before, not_after, days_left, key and
  * sha256 to `facts`. What cannot be parsed is left out. Strings are the certificate's own bytes. */
-void certificate_facts(json_t *facts, X509 *certificate);
+void certificate_facts(json_t *facts, struct x509_st *certificate);
 
 #endif

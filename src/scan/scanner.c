@@ -19,7 +19,9 @@ struct scanner {
 	atomic_size_t   working;
 
 	uv_mutex_t lock;
-	size_t     next; /* of the targets, under the lock */
+	uint64_t   sequence; /* of the next target; with the list of targets under the lock */
+
+	_Atomic moment next_free; /* when the next connection may be made, with --rate */
 
 	uv_loop_t     loop;
 	uv_async_t    nudge;
@@ -31,19 +33,38 @@ struct scanner {
 
 /* --- for the workers ------------------------------------------------------------------------- */
 
-static bool next(void *owner, struct target *target, uint64_t *sequence)
+static enum targets_step next(void *owner, struct target *target, uint64_t *sequence)
 {
-	struct scanner *scanner = owner;
-	bool            found;
+	struct scanner   *scanner = owner;
+	enum targets_step step;
 
 	uv_mutex_lock(&scanner->lock);
-	found = scanner->next < scanner->scan.target_count;
-	if (found) {
-		*sequence = scanner->next;
-		*target = scanner->scan.targets[scanner->next++];
-	}
+	step = targets_next(scanner->scan.targets, target);
+	if (step == TARGETS_ONE)
+		*sequence = scanner->sequence++;
 	uv_mutex_unlock(&scanner->lock);
-	return found;
+	return step;
+}
+
+/* Connections are spread evenly over time: each takes the next of the moments that lie 1/rate apart.
+ * What was not used of the past is lost, so that nothing comes in a burst. */
+static bool pace(void *owner, moment now, moment *when)
+{
+	struct scanner *scanner = owner;
+	moment          interval, next_free;
+
+	if (!(scanner->scan.settings->rate > 0))
+		return true;
+	interval = (moment)(1e9 / scanner->scan.settings->rate);
+	next_free = atomic_load(&scanner->next_free);
+	do {
+		if (next_free > now) {
+			*when = next_free;
+			return false;
+		}
+	} while (!atomic_compare_exchange_weak(&scanner->next_free, &next_free,
+	                                       (now - next_free < interval ? next_free : now) + interval));
+	return true;
 }
 
 static bool full(void *owner)
@@ -135,6 +156,11 @@ static void watch_signals(struct scanner *scanner)
 	uv_signal_start(&scanner->terminate, signalled, SIGTERM);
 }
 
+static void there_is_more(void *owner)
+{
+	scanner_nudge(owner);
+}
+
 void scanner_nudge(struct scanner *scanner)
 {
 	uv_async_send(&scanner->nudge);
@@ -144,12 +170,13 @@ void scanner_nudge(struct scanner *scanner)
 
 static size_t threads(const struct scan *scan)
 {
-	size_t count = scan->settings->threads;
+	size_t   count = scan->settings->threads;
+	uint64_t total = targets_total(scan->targets);
 
 	if (count == 0)
-		count = scan->target_count > 1 ? uv_available_parallelism() : 1;
-	if (count > scan->target_count)
-		count = scan->target_count;
+		count = uv_available_parallelism();
+	if (total > 0 && count > total)
+		count = (size_t)total;
 	return count > MOST_THREADS ? MOST_THREADS : count;
 }
 
@@ -195,9 +222,11 @@ struct scanner *scanner_new(const struct scan *scan)
 		.settings = scan->settings,
 		.catalogue = scan->catalogue,
 		.selection = scan->selection,
+		.exclude = scan->exclude,
 		.parallel = count ? (connections(scan->settings, count) + count - 1) / count : 1,
 		.owner = scanner,
 		.next = next,
+		.pace = pace,
 		.full = full,
 		.changed = scan->listener.changed ? changed : NULL,
 		.outcome = outcome,
@@ -233,6 +262,7 @@ enum scan_end scanner_run(struct scanner *scanner, int *signal)
 {
 	scanner->end = SCAN_COMPLETED;
 	watch_signals(scanner);
+	targets_listen(scanner->scan.targets, there_is_more, scanner);
 	if (!start_workers(scanner)) {
 		close_handles(scanner);
 		scanner->end = SCAN_NOT_STARTED;

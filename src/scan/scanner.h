@@ -5,6 +5,7 @@
 #include "scan/host.h"
 #include "scan/selection.h"
 #include "scan/settings.h"
+#include "scan/targets.h"
 #include "script/catalogue.h"
 
 #include <stdbool.h>
@@ -24,8 +25,8 @@ struct scan {
 	const struct settings  *settings;
 	const struct catalogue *catalogue;
 	const struct selection *selection;
-	const struct target    *targets;
-	size_t                  target_count;
+	const struct exclude   *exclude; /* for the addresses of names; those of targets are gone already */
+	struct targets         *targets;
 	struct listener         listener;
 };
 

@@ -12,6 +12,7 @@ struct settings {
 	size_t parallel; /* connections in flight, in all */
 	size_t per_host; /* connections in flight to one host */
 	size_t threads;  /* 0: as fits */
+	double rate;     /* new connections a second, 0: as fast as it goes */
 	int    retries;  /* after a connect time-out */
 };
 

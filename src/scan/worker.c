@@ -20,6 +20,7 @@ struct worker {
 	struct tls_context    *tls;
 	struct vm             *vm, *old_vm; /* old_vm: retired, its last tasks are still running */
 	uv_async_t             nudge;
+	struct alarm           pacer;
 	atomic_bool            stopping;
 
 	struct host *first, *last; /* queue of hosts with services to start */
@@ -185,13 +186,33 @@ static void add_sibling(struct worker *worker, const struct host *host, const st
 		fail_memory(worker, sibling);
 }
 
-static void split(struct worker *worker, struct host *host, const struct addresses *addresses)
+static void split(struct worker *worker, struct host *host)
 {
-	host->one_of_many = addresses->count > 1;
+	size_t count = host->addresses.count;
+
+	host->one_of_many = count > 1;
 	host->addresses.count = 1;
+	for (size_t i = 1; i < count; i++)
+		add_sibling(worker, host, &host->addresses.address[i]);
 	enqueue(worker, host);
-	for (size_t i = 1; i < addresses->count; i++)
-		add_sibling(worker, host, &addresses->address[i]);
+}
+
+/* A name may lead to an address that must not be touched. */
+static void keep_allowed(const struct worker *worker, struct host *host, const struct addresses *addresses)
+{
+	const struct exclude *exclude = worker->employer->exclude;
+
+	for (size_t i = 0; i < addresses->count; i++)
+		if (!exclude || !exclude_address(exclude, &addresses->address[i]))
+			host->addresses.address[host->addresses.count++] = addresses->address[i];
+}
+
+static void fail_excluded(struct worker *worker, struct host *host)
+{
+	struct failure failure;
+
+	failure_set(&failure, PHASE_RESOLVE, "excluded", "all addresses of the name are excluded");
+	fail_host(worker, host, &failure);
 }
 
 static void resolved(void *owner, const struct addresses *addresses, const struct failure *failure)
@@ -204,9 +225,11 @@ static void resolved(void *owner, const struct addresses *addresses, const struc
 		fail_host(worker, host, failure);
 		return;
 	}
-	host->addresses = *addresses;
-	if (worker->employer->settings->all_addresses)
-		split(worker, host, addresses);
+	keep_allowed(worker, host, addresses);
+	if (host->addresses.count == 0)
+		fail_excluded(worker, host);
+	else if (worker->employer->settings->all_addresses)
+		split(worker, host);
 	else
 		enqueue(worker, host);
 }
@@ -241,19 +264,25 @@ static struct host *new_host(struct worker *worker, const struct target *target,
 	return host;
 }
 
-static void take_host(struct worker *worker)
+/* False: there is none, or none just now. */
+static bool take_host(struct worker *worker)
 {
 	struct target target;
 	uint64_t      sequence;
 	struct host  *host;
 
-	if (!worker->employer->next(worker->employer->owner, &target, &sequence)) {
+	switch (worker->employer->next(worker->employer->owner, &target, &sequence)) {
+	case TARGETS_END:
 		worker->exhausted = true;
-		return;
+		return false;
+	case TARGETS_LATER:
+		return false;
+	case TARGETS_ONE:
+		break;
 	}
 	host = new_host(worker, &target, sequence);
 	if (!host)
-		return;
+		return true;
 	if (!choose(worker, host)) {
 		fail_memory(worker, host);
 	} else if (target.literal) {
@@ -262,6 +291,23 @@ static void take_host(struct worker *worker)
 	} else {
 		look_up(worker, host);
 	}
+	return true;
+}
+
+/* The alarm does nothing by itself: the turn that it brings about looks again. */
+static void paced(struct alarm *alarm)
+{
+	(void)alarm;
+}
+
+static bool may_start(struct worker *worker)
+{
+	moment when;
+
+	if (worker->employer->pace(worker->employer->owner, loop_now(worker->loop), &when))
+		return true;
+	alarm_set(worker->loop, &worker->pacer, when);
+	return false;
 }
 
 /* Start one more service, or take one more host; false if there is nothing to do now. */
@@ -270,13 +316,12 @@ static bool step(struct worker *worker)
 	if (worker->in_flight >= worker->employer->parallel || worker->employer->full(worker->employer->owner))
 		return false;
 	if (worker->first) {
+		if (!may_start(worker))
+			return false;
 		start_service(worker, worker->first);
 		return true;
 	}
-	if (worker->exhausted || worker->names >= NAMES)
-		return false;
-	take_host(worker);
-	return true;
+	return !worker->exhausted && worker->names < NAMES && take_host(worker);
 }
 
 /* One turn of the loop. Whatever ends during it waits its turn: nothing here recurses. */
@@ -318,6 +363,7 @@ struct worker *worker_new(const struct employer *employer)
 	if (!worker)
 		return NULL;
 	worker->employer = employer;
+	worker->pacer.ring = paced;
 	worker->loop = loop_new();
 	worker->tls = tls_context_new();
 	if (!worker->loop || !worker->tls)

@@ -6,8 +6,10 @@
 #ifndef SCAN_WORKER_H
 #define SCAN_WORKER_H
 
+#include "base/clock.h"
 #include "scan/host.h"
 #include "scan/settings.h"
+#include "scan/targets.h"
 #include "script/catalogue.h"
 
 #include <stdbool.h>
@@ -18,11 +20,14 @@ struct employer {
 	const struct settings  *settings;
 	const struct catalogue *catalogue;
 	const struct selection *selection;
+	const struct exclude   *exclude;
 	size_t                  parallel; /* connections in flight for one worker */
 	void                   *owner;
 
-	/* The next target and its number; false: there is none left. */
-	bool (*next)(void *owner, struct target *target, uint64_t *sequence);
+	/* The next target and its number. */
+	enum targets_step (*next)(void *owner, struct target *target, uint64_t *sequence);
+	/* May a connection be made at `now`? If not, *when says when to ask again. */
+	bool (*pace)(void *owner, moment now, moment *when);
 	/* Must new work wait, because what was found is not yet written? */
 	bool (*full)(void *owner);
 	void (*changed)(void *owner, struct host *host); /* something new is known of it; may be NULL */

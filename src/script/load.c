@@ -393,28 +393,34 @@ static void load_groups(struct catalogue *catalogue, const char *path)
 	free((char *)grouping.file.source);
 }
 
-static void load_file(struct catalogue *catalogue, const char *path)
+static struct script *add_script(struct catalogue *catalogue, const char *path)
 {
 	const char     *slash = strrchr(path, '/');
 	const char     *base = slash ? slash + 1 : path;
-	struct script **grown;
 	struct script  *script = calloc(1, sizeof *script);
+	char           *name = strndup(base, strlen(base) - strlen(suffix));
+	struct script **grown = NULL;
 
-	if (!script)
-		return;
-	script->name = strndup(base, strlen(base) - strlen(suffix));
-	if (catalogue_script(catalogue, script->name)) {
-		free((char *)script->name);
+	if (script && name && !catalogue_script(catalogue, name))
+		grown = catalogue_grow(catalogue->scripts, &catalogue->script_count, sizeof *grown);
+	if (!grown) {
 		free(script);
-		return;
+		free(name);
+		return NULL;
 	}
-	grown = catalogue_grow(catalogue->scripts, &catalogue->script_count, sizeof *grown);
-	if (!grown)
-		return;
 	catalogue->scripts = grown;
+	script->name = name;
 	script->index = catalogue->script_count - 1;
 	grown[script->index] = script;
-	script->broken = !read_file(catalogue, script, path) || !run_file(catalogue, declare, script);
+	return script;
+}
+
+static void load_file(struct catalogue *catalogue, const char *path)
+{
+	struct script *script = add_script(catalogue, path);
+
+	if (script)
+		script->broken = !read_file(catalogue, script, path) || !run_file(catalogue, declare, script);
 }
 
 static int is_script(const struct dirent *entry)

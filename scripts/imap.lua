@@ -1,0 +1,75 @@
+-- IMAP (RFC 9051): the greeting, and whether STARTTLS works.
+local banner = require "banner"
+local farewell = require "farewell"
+local starttls = require "starttls"
+
+local LINES = 128
+local LITERAL = 65536
+
+-- One line, with those that follow the literals in it passed over together with them.
+local function read_line(conn)
+  local line = conn:readline()
+  local part = line
+  while true do
+    local size = tonumber(part:match("{(%d+)%+?}$"))
+    if not size then return line end
+    if size > 0 then conn:read(math.min(size, LITERAL)) end
+    part = conn:readline()
+  end
+end
+
+-- The line that answers a command: the first that is not untagged, or the server's good-bye.
+local function read_answer(conn, report)
+  for _ = 1, LINES do
+    local line = read_line(conn)
+    if line:sub(1, 2) ~= "* " or line:upper():find("^%* BYE") then return line end
+  end
+  report.warn("oversize", "more than " .. LINES .. " lines before an answer")
+end
+
+-- Whether the greeting lists STARTTLS; nil if it lists nothing.
+local function advertised(greeting, report)
+  local list = greeting:upper():match("%[CAPABILITY ([^%]]*)%]")
+  if not list then return nil end
+  local words, found = {}, false
+  for word in list:gmatch("%S+") do
+    if #words < LINES then words[#words + 1] = word end
+    found = found or word == "STARTTLS"
+  end
+  report("capabilities", words, false)
+  return found
+end
+
+-- Asks for TLS where there is a chance; false if there is nothing more to be said.
+local function look_for_tls(conn, report, state, offered)
+  if state == "PREAUTH" then
+    starttls.absent(report, "PREAUTH, which cannot be upgraded")
+    return true
+  elseif offered == false then
+    starttls.absent(report)
+    return true
+  end
+  if offered then starttls.offered(report) end
+  conn:write("a1 STARTTLS\r\n")
+  local answer = read_answer(conn, report)
+  if not answer then return false end
+  if answer:upper():find("^A1 OK%f[%W]") then return starttls.upgrade(conn, report, offered) end
+  starttls.refused(report, answer, offered)
+  return answer:sub(1, 1) ~= "*"
+end
+
+return {
+  about = "IMAP mailboxes",
+  services = { { name = "imap", port = 143 }, { name = "imaps", port = 993, tls = true } },
+  greeting = { "^%* [Oo][Kk]", "^%* PREAUTH", "^%* BYE" },
+  probe = function(conn, report)
+    local greeting = banner.read(conn, report)
+    local state = greeting:upper():match("^%* (%a+)")
+    if state == "BYE" then return end
+    if state ~= "OK" and state ~= "PREAUTH" then
+      return banner.strange(report, "not an IMAP greeting", greeting)
+    end
+    local offered = advertised(greeting, report)
+    if conn.tls or look_for_tls(conn, report, state, offered) then farewell(conn, "a2 LOGOUT", "^a2 ") end
+  end,
+}

@@ -1,0 +1,77 @@
+-- Replies with a code, as in SMTP (RFC 5321 section 4.2) and FTP (RFC 959 section 4.2): "250-more", "250 so".
+--
+--   local reply = require "reply"
+--
+-- A reply is the list of its lines as they came, with the field `code`, a text of three digits. Where there
+-- should be a reply and there is none, or one of more than 128 lines, the report gets a warning and the
+-- result is nil: there is nothing more to be said to that server. Socket errors are raised.
+--
+-- The optional `free` is true for FTP: between the first line and the last of a reply there may be any text.
+-- In SMTP every line must have the code.
+--
+-- reply.greeting(conn, report [, free])
+--   The greeting, reported as "banner" line by line. FTP's "120 in so many minutes" does not end it.
+-- reply.read(conn, report [, free])
+-- reply.ask(conn, report, command [, free])
+--   The next reply; the reply to a command.
+-- reply.quit(conn)
+--   QUIT and its reply.
+local banner = require "banner"
+local farewell = require "farewell"
+
+local LINES = 128
+local reply = {}
+
+-- The code of a line, and whether the line ends its reply; nil if there is none.
+local function parse(line)
+  local code, mark = line:match("^([1-5]%d%d)(.?)")
+  if mark == "-" then return code, false end
+  if mark == " " or mark == "" then return code, true end
+end
+
+local function next_line(conn, _, answer)
+  local line = conn:readline()
+  answer[#answer + 1] = line
+  return line
+end
+
+-- Add the lines of one reply to `answer`; `read` reads and adds one.
+local function collect(conn, report, free, read, answer)
+  answer.code = nil
+  while #answer < LINES do
+    local line = read(conn, report, answer)
+    local code, ended = parse(line)
+    if not answer.code then
+      if not code then return banner.strange(report, "not a reply", line) end
+      answer.code = code
+    elseif code ~= answer.code then
+      if not free then return banner.strange(report, "not a line of a " .. answer.code .. " reply", line) end
+      ended = false
+    end
+    if ended then return answer end
+  end
+  report.warn("oversize", "a reply of more than " .. LINES .. " lines")
+end
+
+function reply.greeting(conn, report, free)
+  local answer = {}
+  repeat
+    answer = collect(conn, report, free, banner.read, answer)
+  until not answer or answer.code:sub(1, 1) ~= "1"
+  return answer
+end
+
+function reply.read(conn, report, free)
+  return collect(conn, report, free, next_line, {})
+end
+
+function reply.ask(conn, report, command, free)
+  conn:write(command, "\r\n")
+  return reply.read(conn, report, free)
+end
+
+function reply.quit(conn)
+  farewell(conn, "QUIT", "^%d%d%d%f[^%d-]")
+end
+
+return reply

@@ -1,0 +1,17 @@
+-- POP2 (RFC 937): the greeting.
+local banner = require "banner"
+local farewell = require "farewell"
+
+return {
+  about = "POP2 mailboxes",
+  services = { { name = "pop2", port = 109 } },
+  greeting = { "^%+ ", "^%- " },
+  probe = function(conn, report)
+    local line = banner.read(conn, report)
+    if line:sub(1, 1) == "+" then
+      farewell(conn, "QUIT")
+    elseif line:sub(1, 1) ~= "-" then
+      banner.strange(report, "not a POP2 greeting", line)
+    end
+  end,
+}

@@ -1,0 +1,31 @@
+-- POP3 (RFC 1939) and its STLS command (RFC 2595): the greeting, and whether TLS works.
+local banner = require "banner"
+local farewell = require "farewell"
+local starttls = require "starttls"
+
+local function is_yes(line)
+  return line:sub(1, 1) == "+"
+end
+
+-- Asks for TLS; false if the connection is of no more use.
+local function ask_for_tls(conn, report)
+  conn:write("STLS\r\n")
+  local answer = conn:readline()
+  if is_yes(answer) then return starttls.upgrade(conn, report) end
+  starttls.refused(report, answer)
+  return true
+end
+
+return {
+  about = "POP3 mailboxes",
+  services = { { name = "pop3", port = 110 }, { name = "pop3s", port = 995, tls = true } },
+  greeting = { "^%+OK", "^%-ERR" },
+  probe = function(conn, report)
+    local line = banner.read(conn, report)
+    if is_yes(line) then
+      if conn.tls or ask_for_tls(conn, report) then farewell(conn, "QUIT") end
+    elseif line:sub(1, 1) ~= "-" then
+      banner.strange(report, "not a POP3 greeting", line)
+    end
+  end,
+}

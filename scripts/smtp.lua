@@ -1,0 +1,70 @@
+-- SMTP (RFC 5321), submission (RFC 6409) and STARTTLS (RFC 3207): the greeting, the extensions, and whether
+-- TLS works.
+local reply = require "reply"
+local starttls = require "starttls"
+
+-- Our own address as RFC 5321 section 4.1.3 writes it.
+local function literal(conn)
+  local address = conn.local_address:gsub("%%.*", "")
+  if address:find(":", 1, true) then address = "IPv6:" .. address end
+  return "[" .. address .. "]"
+end
+
+local function is_good(answer)
+  return answer.code:sub(1, 1) == "2"
+end
+
+-- EHLO, and HELO for a server that does not know it.
+local function say_hello(conn, report, name)
+  local answer = reply.ask(conn, report, "EHLO " .. name)
+  if answer and answer.code:sub(1, 1) == "5" then return reply.ask(conn, report, "HELO " .. name) end
+  return answer
+end
+
+-- Records what the answer to EHLO lists; true if STARTTLS is there.
+local function read_extensions(answer, report)
+  local list, found = {}, false
+  for i, line in ipairs(answer) do
+    if i > 1 then list[#list + 1] = line:sub(5) end
+    found = found or line:sub(5):upper():match("^%S+") == "STARTTLS"
+  end
+  if #list > 0 then report("extensions", list, false) end
+  return found
+end
+
+-- Asks for TLS; false if there is nothing more to be said.
+local function ask_for_tls(conn, report)
+  starttls.offered(report)
+  local answer = reply.ask(conn, report, "STARTTLS")
+  if not answer then return false end
+  if answer.code == "220" then return starttls.upgrade(conn, report, true) end
+  starttls.refused(report, table.concat(answer, "\n"), true)
+  return answer.code ~= "421"
+end
+
+-- The whole conversation behind a good greeting; true if a good-bye is due.
+local function converse(conn, report, name)
+  local hello = say_hello(conn, report, name)
+  if not hello then return false end
+  local offered = is_good(hello) and read_extensions(hello, report)
+  if conn.tls then return hello.code ~= "421" end
+  if offered then return ask_for_tls(conn, report) end
+  starttls.absent(report, not is_good(hello) and table.concat(hello, "\n") or nil)
+  return hello.code ~= "421"
+end
+
+return {
+  about = "SMTP mail transfer and submission",
+  services = {
+    { name = "smtp", port = 25 },
+    { name = "submission", port = 587 },
+    { name = "smtps", port = 465, tls = true },
+  },
+  greeting = "^[245]%d%d[ -].*SMTP", -- what tells it from FTP, which greets with the same codes
+  args = { ehlo = { about = "name sent in EHLO (default: our own address)" } },
+  probe = function(conn, report, args)
+    local greeting = reply.greeting(conn, report)
+    if not greeting or greeting.code == "421" then return end
+    if not is_good(greeting) or converse(conn, report, args.ehlo or literal(conn)) then reply.quit(conn) end
+  end,
+}

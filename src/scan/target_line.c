@@ -1,0 +1,129 @@
+#include "scan/target_line.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char blank[] = " \t";
+
+/* --- nmap -oG -------------------------------------------------------------------------------- */
+
+/* An IPv6 address needs brackets before ":port". */
+static const char *with_port(struct target_line *line, const char *host, const char *port)
+{
+	snprintf(line->word, sizeof line->word, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+	return line->word;
+}
+
+/* "22/open/tcp//ssh///": its port if it is open and TCP; `field` is taken apart. */
+static const char *open_port(char *field)
+{
+	char *place = NULL;
+	char *port = strtok_r(field, "/", &place);
+	char *state = strtok_r(NULL, "/", &place);
+	char *protocol = strtok_r(NULL, "/", &place);
+
+	if (!protocol || strcmp(state, "open") != 0 || strcmp(protocol, "tcp") != 0)
+		return NULL;
+	return port;
+}
+
+static const char *nmap_port(struct target_line *line)
+{
+	char *field;
+
+	while (line->place && (field = strsep(&line->place, ",")) != NULL) {
+		const char *port = open_port(field + strspn(field, blank));
+
+		if (port)
+			return with_port(line, line->host, port);
+	}
+	line->host[0] = '\0';
+	return NULL;
+}
+
+static void read_nmap(struct target_line *line)
+{
+	char  *host = line->text + strlen("Host: ");
+	size_t length = strcspn(host, blank);
+	char  *ports = strstr(host, "\tPorts: ");
+
+	line->place = NULL;
+	if (length >= sizeof line->host)
+		return;
+	if (ports) {
+		memcpy(line->host, host, length);
+		line->host[length] = '\0';
+		line->place = ports + strlen("\tPorts: ");
+		line->place[strcspn(line->place, "\t")] = '\0';
+		if (strcmp(line->due, line->host) == 0)
+			line->due[0] = '\0'; /* its ports say more than that it is up */
+	} else if (strstr(host, "\tStatus: Up")) {
+		memcpy(line->up, host, length);
+		line->up[length] = '\0';
+	}
+}
+
+/* --- all forms ------------------------------------------------------------------------------- */
+
+static void strip(struct target_line *line)
+{
+	size_t length;
+
+	for (char *hash = line->text; (hash = strchr(hash, '#')) != NULL; hash++) {
+		if (hash == line->text || strchr(blank, hash[-1])) {
+			*hash = '\0';
+			break;
+		}
+	}
+	length = strlen(line->text);
+	while (length > 0 && strchr(blank, line->text[length - 1]))
+		line->text[--length] = '\0';
+	line->place = line->text + strspn(line->text, blank);
+}
+
+void target_line_read(struct target_line *line, const char *text, size_t number)
+{
+	snprintf(line->text, sizeof line->text, "%s", text);
+	line->number = number;
+	line->host[0] = '\0';
+	memcpy(line->due, line->up, sizeof line->due);
+	line->up[0] = '\0';
+	if (strncmp(line->text, "Host: ", strlen("Host: ")) == 0)
+		read_nmap(line);
+	else
+		strip(line);
+}
+
+/* masscan's "open tcp PORT ADDRESS TIME". */
+static const char *masscan(struct target_line *line, char *text)
+{
+	char  port[8], address[64];
+	int   taken = 0;
+
+	if (sscanf(text, "open tcp %7[0-9] %63s %*[0-9]%n", port, address, &taken) != 2 || taken == 0)
+		return NULL;
+	return with_port(line, address, port);
+}
+
+static const char *plain(struct target_line *line)
+{
+	char       *text = line->place;
+	const char *word;
+
+	line->place = NULL;
+	if (!text || *text == '\0')
+		return NULL;
+	word = masscan(line, text);
+	return word ? word : text;
+}
+
+const char *target_line_word(struct target_line *line)
+{
+	if (line->due[0] != '\0') {
+		memcpy(line->word, line->due, sizeof line->due);
+		line->due[0] = '\0';
+		return line->word;
+	}
+	return line->host[0] != '\0' ? nmap_port(line) : plain(line);
+}

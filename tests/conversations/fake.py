@@ -1,0 +1,357 @@
+"""Fake servers that speak from a transcript, and what scan makes of them.
+
+A conversation is written as it goes over the line, and beside it what scan is to show:
+
+    case("pop3", "STLS refused", r'''
+        S: +OK ready
+        C: STLS
+        S: -ERR no
+        C: QUIT
+        S: +OK bye
+        ''', '''
+        +OK ready
+        TLS not available: -ERR no
+        ''', banner="+OK ready", ...)
+
+The lines of a transcript, in which Python's escapes stand for the bytes that cannot be seen:
+
+    S: text   the server says a line; lines that follow one another go out at once
+    S> text   the same without an end of line
+    S* text   a line over and over, until the client has gone
+    C: text   the client must say just this line now. {port} is the port
+    TLS       the server's side of the handshake
+    HELLO     the client begins its handshake, and is not answered
+    PAUSE     a moment of silence, in which the client must be silent too
+    CLOSE     the server closes
+    RESET     ... with a reset
+
+Where it ends, the client must close without another word. A client that speaks before its turn, says something else, or
+comes twice, fails the case.
+
+Each case is played three times, each time by a server of its own: for the text report, for the JSON record, and for the
+JSON record again with every byte in a segment of its own (not with whole=True, for what is about how bytes come together).
+All of the text and all of the record but its times and the facts of the certificate must be as expected.
+"""
+import json
+import os
+import select
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+SCAN = os.environ.get("SCAN", "./scan")
+PATIENCE = 10  # seconds after which a client, or scan as a whole, is given up
+MOMENT = 0.15  # a PAUSE
+GAP = 0.0001   # between segments of a single byte
+
+cases = []
+
+
+def case(service, name, talk, shown, *, host="127.0.0.1", options=(), whole=False, warnings=(), error=None, tls=None,
+         sni=None, **data):
+    """A conversation with `service`; `shown` is what follows "port N (service) open." `data` is the record's,
+    `warnings` are its pairs of code and text, `error` its phase, code and message. `sni` is the name, if any, that a
+    server with TLS is asked for; `tls` says whether the record has its facts, which follows from the transcript
+    otherwise."""
+    talk, shown = lines(talk), lines(shown)
+    tls = "TLS" in talk if tls is None else tls
+    cases.append(dict(service=service, name=name, talk=talk, shown=shown, host=host, options=list(options), whole=whole,
+                      warnings=warnings, error=error, tls=tls, sni=sni, data=data))
+
+
+def lines(text):
+    """The lines of a text that is indented as the code around it; or a list of lines as it is."""
+    return [line.strip() for line in text.strip().split("\n")] if isinstance(text, str) and text.strip() else list(text)
+
+
+# --- the server ------------------------------------------------------------------------------------------------------
+
+class Gone(Exception):
+    """The client has closed."""
+
+
+class Wrong(Exception):
+    """The client did what it should not."""
+
+
+class Stream:
+    """The server's end of a connection, plain or TLS, which may send every byte on its own."""
+
+    def __init__(self, sock, single):
+        self.sock, self.single = sock, single
+        self.heard = b""
+        self.tls = None
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(self, data):
+        if self.tls:
+            self.tls.write(data)
+            data = self.outgoing.read()
+        try:
+            if not self.single:
+                self.sock.sendall(data)
+            for byte in data if self.single else b"":
+                self.sock.sendall(bytes([byte]))
+                if not self.tls:
+                    time.sleep(GAP)
+        except ConnectionError as error:
+            raise Gone from error
+
+    def ready(self, seconds):
+        return self.heard or select.select([self.sock], [], [], seconds)[0]
+
+    def receive(self):
+        if not select.select([self.sock], [], [], PATIENCE)[0]:
+            raise Wrong("the client says nothing")
+        try:
+            data = self.sock.recv(65536)
+        except ConnectionError:
+            data = b""
+        if not data:
+            raise Gone
+        return data
+
+    def more(self):
+        """Wait until more has been heard."""
+        data = self.receive()
+        if self.tls:
+            self.incoming.write(data)
+            try:
+                data = self.tls.read(65536)
+            except ssl.SSLWantReadError:
+                return
+            if not data:
+                raise Gone
+        self.heard += data
+
+    def line(self):
+        while b"\n" not in self.heard:
+            self.more()
+        line, self.heard = self.heard.split(b"\n", 1)
+        return line + b"\n"
+
+    def handshake(self, context):
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+        self.incoming.write(self.heard)
+        self.heard = b""
+        while True:
+            try:
+                tls.do_handshake()
+                self.tls = tls
+            except ssl.SSLWantReadError:
+                pass
+            flight = self.outgoing.read()
+            if flight:
+                was, self.tls = self.tls, None
+                self.send(flight)
+                self.tls = was
+            if self.tls:
+                return
+            self.incoming.write(self.receive())
+
+
+def decoded(text):
+    return text.encode("latin-1", "backslashreplace").decode("unicode_escape").encode("latin-1")
+
+
+class Server:
+    """One listener, one connection, one transcript."""
+
+    def __init__(self, what, single):
+        self.what, self.single = what, single
+        self.names = []
+        self.listener = socket.create_server((what["host"] if what["host"] != "localhost" else "127.0.0.1", 0),
+                                             family=socket.AF_INET6 if ":" in what["host"] else socket.AF_INET)
+        self.listener.settimeout(PATIENCE)
+        self.port = self.listener.getsockname()[1]
+
+    def serve(self):
+        """Play; gives what went wrong, or None."""
+        try:
+            sock, _ = self.listener.accept()
+        except TimeoutError:
+            return "nobody came"
+        with self.listener, sock:
+            try:
+                self.play(Stream(sock, self.single))
+            except Wrong as wrong:
+                return str(wrong)
+            except (OSError, ssl.SSLError) as error:
+                return f"the server broke: {error!r}"
+            if select.select([self.listener], [], [], 0)[0]:
+                return "the client came twice"
+        if self.names != ([self.what["sni"]] if "TLS" in self.what["talk"] else []):
+            return f"the client asked for the names {self.names}"
+        return None
+
+    def play(self, stream):
+        talk = self.what["talk"]
+        at = 0
+        while at < len(talk):
+            said = b""
+            while at < len(talk) and talk[at][:2] in ("S:", "S>"):
+                said += decoded(talk[at][3:]) + (b"\r\n" if talk[at][1] == ":" else b"")
+                at += 1
+            try:
+                if said:
+                    self.silence(stream, 0, said)
+                    stream.send(said)
+                elif not self.step(stream, talk[at]):
+                    return
+            except Gone:
+                raise Wrong(f"the client left before {talk[at - bool(said)]!r}") from None
+            at += not said
+        self.part(stream, "HELLO" in talk)
+
+    def silence(self, stream, seconds, said):
+        if stream.ready(seconds):
+            stream.more()
+            raise Wrong(f"the client says {stream.heard!r} before the server's {said!r}")
+
+    def step(self, stream, line):
+        """One line that is not the server's; false if it is the last."""
+        verb, words = line[:2], line[3:].replace("{port}", str(self.port))
+        if verb == "C:":
+            heard = stream.line()
+            if heard != decoded(words) + b"\r\n":
+                raise Wrong(f"the client says {heard!r} where {words!r} is due")
+        elif line == "TLS":
+            stream.handshake(self.context())
+        elif line == "HELLO":
+            stream.more()
+            stream.heard = b""
+        elif line == "PAUSE":
+            self.silence(stream, MOMENT, b"next word")
+        elif verb == "S*":
+            return self.repeat(stream, decoded(words) + b"\r\n")
+        elif line in ("CLOSE", "RESET"):
+            if line == "RESET":
+                stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            stream.sock.close()
+            return False
+        else:
+            raise Wrong(f"no such line in a transcript: {line!r}")
+        return True
+
+    def repeat(self, stream, data):
+        stream.sock.settimeout(PATIENCE)
+        try:
+            while True:
+                stream.send(data)
+        except Gone:
+            return False
+
+    def part(self, stream, broken):
+        """The client must close now; what it still says of a broken handshake does not matter."""
+        try:
+            while True:
+                stream.more()
+                if stream.heard and not broken:
+                    raise Wrong(f"the client says {stream.heard!r} at the end")
+        except Gone:
+            pass
+
+    def context(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder.name + "/crt", folder.name + "/key")
+        context.sni_callback = lambda _, name, __: self.names.append(name)
+        return context
+
+
+# --- what scan makes of it -------------------------------------------------------------------------------------------
+
+def scan(what, server, *options):
+    words = [SCAN, *options, *what["options"], "-s", f"{what['service']}={server.port}", what["host"]]
+    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=6 * PATIENCE, check=False)
+
+
+def visit(what, single, *options):
+    """Scan a server of its own; gives its port, what was printed, and what went wrong."""
+    server = Server(what, single)
+    with ThreadPoolExecutor(1) as stage:
+        playing = stage.submit(server.serve)
+        done = scan(what, server, *options)
+        wrong = playing.result()
+    faults = [wrong] if wrong else []
+    if done.returncode or done.stderr:
+        faults.append(f"status {done.returncode}, {done.stderr.decode(errors='replace')}")
+    return server.port, done.stdout.decode(), faults
+
+
+def see_text(what):
+    port, printed, faults = visit(what, False)
+    wanted = [f"Testing {what['host']}:", f"port {port} ({what['service']}) open.", *what["shown"]]
+    if printed.split("\n") != wanted + [""]:
+        faults += ["expected:", *wanted, "printed:", printed]
+    return faults
+
+
+def expected_record(what, port):
+    error = what["error"] and dict(zip(("phase", "code", "message"), what["error"]))
+    return {"schema": 1, "host": what["host"], "address": what["host"].replace("localhost", "127.0.0.1"), "port": port,
+            "service": what["service"], "state": "open", "data": what["data"],
+            "tls": "CN=fake.test" if what["tls"] else None,
+            "warnings": [{"code": code, "text": text} for code, text in what["warnings"]], "error": error}
+
+
+def comparable(record):
+    """Without what a transcript does not say: times, and the details of a certificate."""
+    record = dict(record)
+    record.pop("ms", None)
+    if record.get("tls"):
+        record["tls"] = record["tls"].get("subject")
+    if record.get("error"):
+        record["error"] = {key: value for key, value in record["error"].items() if key != "errno"}
+    return record
+
+
+def see_record(what, single):
+    port, printed, faults = visit(what, single, "--json")
+    wanted = expected_record(what, port)
+    try:
+        record = comparable(json.loads(printed))
+    except (ValueError, AttributeError):
+        return faults + ["no JSON record:", printed]
+    return faults + [f"{key}: expected {wanted.get(key)!r}, seen {record.get(key)!r}"
+                     for key in sorted({*wanted, *record}) if wanted.get(key) != record.get(key)]
+
+
+def examine(what):
+    faults = [("as text", see_text(what)), ("as JSON", see_record(what, False))]
+    if not what["whole"]:
+        faults.append(("byte by byte", see_record(what, True)))
+    return [f"{where}: {line}" for where, lines in faults for fault in lines for line in fault.split("\n")]
+
+
+# --- running all -----------------------------------------------------------------------------------------------------
+
+def make_certificate():
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-keyout", folder.name + "/key", "-out", folder.name + "/crt", "-days", "2", "-subj", "/CN=fake.test",
+                    "-addext", "subjectAltName=DNS:fake.test"], check=True, capture_output=True)
+
+
+def run():
+    """Play all cases, several at a time, and report in the Test Anything Protocol. With arguments, only those cases
+    whose names have one of them in it."""
+    chosen = [what for what in cases if not sys.argv[1:] or any(word in what["name"] for word in sys.argv[1:])]
+    failed = 0
+    make_certificate()
+    print(f"1..{len(chosen)}")
+    with ThreadPoolExecutor(8) as stage:
+        for number, (what, faults) in enumerate(zip(chosen, stage.map(examine, chosen)), 1):
+            failed += bool(faults)
+            print(f"{'not ok' if faults else 'ok'} {number} - {what['service']}: {what['name']}")
+            for line in faults:
+                print(f"#   {line}")
+    sys.exit(failed > 0)
+
+
+folder = tempfile.TemporaryDirectory(prefix="scan-conversations-")
