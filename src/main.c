@@ -4,11 +4,13 @@
 #include "output/json.h"
 #include "output/listing.h"
 #include "output/output.h"
+#include "output/progress.h"
 #include "scan/scanner.h"
 #include "script/load.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +31,9 @@ enum status {
 	STATUS_SCRIPT = 4,     /* a probe script failed */
 	STATUS_SIGNAL = 128
 };
+
+/* From so many hosts on, a summary follows. */
+enum { MANY_HOSTS = 16 };
 
 enum { PATH_TEXT = 4096, ERROR_TEXT = 1024, LISTING = 1024 * 1024 };
 
@@ -178,18 +183,33 @@ static void nudge(void *owner)
 	scanner_nudge(owner);
 }
 
-static enum status ending(enum scan_end end, int signal, int write_error, const struct output *output,
-                          const struct catalogue *catalogue)
+static void tell_interrupted(const struct tally *tally)
 {
+	uint64_t done = atomic_load(&tally->hosts_done);
+
+	fprintf(stderr, "scan: interrupted after %" PRIu64, done);
+	if (tally->hosts_known > 0)
+		fprintf(stderr, " of %" PRIu64, tally->hosts_known);
+	fputs(" hosts; what is finished has been written. With the JSON lines of this run in FILE, --resume FILE goes on.\n",
+	      stderr);
+}
+
+static enum status ending(enum scan_end end, int signal, int write_error, const struct output *output,
+                          const struct scan *scan)
+{
+	const struct tally *tally = scan->tally;
+
 	if (write_error != 0) {
 		fprintf(stderr, "scan: cannot write output: %s\n", strerror(write_error));
 		return STATUS_INCOMPLETE;
 	}
-	if (end == SCAN_INTERRUPTED)
+	if (end == SCAN_INTERRUPTED) {
+		tell_interrupted(tally);
 		return STATUS_SIGNAL + (enum status)signal;
+	}
 	if (end == SCAN_NOT_STARTED)
 		return usage("could not start: no memory, descriptors or threads left");
-	if (output_some_broken(output) || catalogue->problem_count > 0)
+	if (output_some_broken(output) || scan->catalogue->problem_count > 0)
 		return STATUS_SCRIPT;
 	return output_some_failed(output) ? STATUS_INCOMPLETE : STATUS_DONE;
 }
@@ -212,7 +232,7 @@ static enum status run(const struct scan *plan, struct output *output, struct wr
 	output_finish(output);
 	write_error = writer_close(writer);
 	scanner_free(scanner);
-	return ending(end, signal, write_error, output, scan.catalogue);
+	return ending(end, signal, write_error, output, &scan);
 }
 
 static bool colours(const struct options *options, const struct writer *writer)
@@ -224,9 +244,18 @@ static bool colours(const struct options *options, const struct writer *writer)
 	       strcmp(terminal, "dumb") != 0;
 }
 
+/* A scan that goes on writes behind what it found in the file before. */
+static bool continues_output(const struct options *options)
+{
+	struct stat output, resume;
+
+	return options->output && options->resume && stat(options->output, &output) == 0 &&
+	       stat(options->resume, &resume) == 0 && output.st_dev == resume.st_dev && output.st_ino == resume.st_ino;
+}
+
 static enum status deliver(const struct options *options, const struct scan *scan)
 {
-	struct writer      *writer = writer_open(options->output);
+	struct writer      *writer = writer_open(options->output, continues_output(options));
 	struct output_style style;
 	struct output      *output;
 	enum status         status;
@@ -239,8 +268,9 @@ static enum status deliver(const struct options *options, const struct scan *sca
 	}
 	style = (struct output_style){ options->json, options->only_open, options->verbose,
 		                       colours(options, writer),
-		                       targets_total(scan->targets) == 1 && !options->all_addresses };
-	output = output_new(&style, writer);
+		                       targets_total(scan->targets) == 1 && !options->all_addresses,
+		                       !options->quiet && isatty(STDERR_FILENO) };
+	output = output_new(&style, writer, scan->tally);
 	if (!output) {
 		writer_close(writer);
 		return usage("not enough memory");
@@ -260,7 +290,7 @@ static struct targets *open_targets(const struct options *options, const struct 
 	                                                               .family = family_of(options),
 	                                                               .exclude = exclude,
 	                                                               .shuffle = options->shuffle,
-	                                                               .seed = options->seed,
+	                                                               .seed = options->seeded ? options->seed : clock_now(),
 	                                                               .shard = options->shard,
 	                                                               .shards = options->shards,
 	                                                               .complain = complain },
@@ -286,28 +316,40 @@ static bool read_excludes(struct exclude *exclude, const struct options *options
 
 static enum status scan(const struct options *options, const struct catalogue *catalogue)
 {
+	static struct tally tally; /* too large for the stack */
+
 	struct settings  settings = settings_of(options);
 	struct selection selection = { 0 };
 	struct exclude  *exclude = exclude_new();
 	struct targets  *targets = NULL;
+	struct resume   *resume = NULL;
 	enum status      status = STATUS_USAGE;
-	char             error[ERROR_TEXT];
+	char             error[PATH_TEXT + ERROR_TEXT];
 
 	if (exclude && read_excludes(exclude, options))
 		targets = open_targets(options, exclude);
 	if (!targets)
 		goto out;
-	if (!selection_parse(&selection, catalogue, options->services, error, sizeof error))
+	if (!selection_parse(&selection, catalogue, options->services, error, sizeof error) ||
+	    (options->resume && !(resume = resume_load(options->resume, &selection, error, sizeof error)))) {
 		complain(error);
-	else if (ports_known(&selection, targets))
+		goto out;
+	}
+	tally_init(&tally, &selection, targets_total(targets));
+	if (ports_known(&selection, targets))
 		status = deliver(options, &(struct scan){ .settings = &settings,
 		                                          .catalogue = catalogue,
 		                                          .selection = &selection,
+		                                          .resume = resume,
+		                                          .tally = &tally,
 		                                          .exclude = exclude,
 		                                          .targets = targets });
 	if (status == STATUS_DONE && targets_flawed(targets))
 		status = STATUS_INCOMPLETE;
+	if (status != STATUS_USAGE && atomic_load(&tally.hosts_done) >= MANY_HOSTS && !options->quiet)
+		progress_summary(stderr, &tally);
 out:
+	resume_free(resume);
 	selection_free(&selection);
 	targets_free(targets);
 	exclude_free(exclude);

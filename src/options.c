@@ -23,6 +23,8 @@ enum kind {
 	SECONDS,  /* a double above 0; numbers from here on */
 	RATE,     /* a double from 0 */
 	WHOLE,    /* an unsigned from .least to .number */
+	SEED,     /* a uint64_t, and .seeded */
+	SHARD,    /* I/N: .shard and .shards */
 };
 
 struct option {
@@ -48,6 +50,13 @@ static const struct option table[] = {
 	{ "per-host", 0, WHOLE, FIELD(per_host), "a number of connections", 1, 1000000 },
 	{ "rate", 0, RATE, FIELD(rate), "connections a second", 0, 0 },
 	{ "threads", 'j', WHOLE, FIELD(threads), "a number of threads", 0, 1024 },
+	{ "exclude", 0, WORDS, FIELD(excludes), "a list of targets or a file of them", 0, 0 },
+	{ "shuffle", 0, FLAG, FIELD(shuffle), NULL, 0, 0 },
+	{ "seed", 0, SEED, FIELD(seed), "a whole number", 0, 0 },
+	{ "shard", 0, SHARD, FIELD(shard), "I/N, like 1/8", 0, 0 },
+	{ "resume", 0, TEXT, FIELD(resume), "the output of a former run", 0, 0 },
+	{ "where", 0, TEXT, FIELD(where), "an expression", 0, 0 },
+	{ "expect", 0, TEXT, FIELD(expect), "an expression", 0, 0 },
 	{ "retries", 0, WHOLE, FIELD(retries), "a number", 0, 10 },
 	{ "ipv4", '4', FAMILY, FIELD(family), NULL, 0, FAMILY_IPV4 },
 	{ "ipv6", '6', FAMILY, FIELD(family), NULL, 0, FAMILY_IPV6 },
@@ -196,6 +205,35 @@ static bool set_whole(struct parse *parse, const struct option *option, unsigned
 	return true;
 }
 
+static bool read_whole(const char *text, size_t length, uint64_t *whole)
+{
+	if (length == 0 || length > 18 || strspn(text, "0123456789") < length)
+		return false;
+	*whole = strtoull(text, NULL, 10);
+	return true;
+}
+
+static bool set_seed(struct parse *parse, uint64_t *seed, const char *value)
+{
+	parse->options->seeded = true;
+	if (read_whole(value, strlen(value), seed))
+		return true;
+	return refuse(parse, "%s wants a whole number, not \"%s\"", parse->given, quote_word(value).text);
+}
+
+static bool set_shard(struct parse *parse, const char *value)
+{
+	struct options *options = parse->options;
+	size_t          length = strcspn(value, "/");
+
+	if (value[length] == '/' && read_whole(value, length, &options->shard) &&
+	    read_whole(value + length + 1, strlen(value + length + 1), &options->shards) && options->shard >= 1 &&
+	    options->shard <= options->shards)
+		return true;
+	return refuse(parse, "%s wants I/N with I from 1 to N, like 1/8, not \"%s\"", parse->given,
+	              quote_word(value).text);
+}
+
 static bool add_argument(struct parse *parse, struct words *arguments, const char *value)
 {
 	size_t name = strcspn(value, "=");
@@ -278,6 +316,10 @@ static bool apply(struct parse *parse, const struct option *option, const char *
 		return set_rate(parse, field, value);
 	case WHOLE:
 		return set_whole(parse, option, field, value);
+	case SEED:
+		return set_seed(parse, field, value);
+	case SHARD:
+		return set_shard(parse, value);
 	}
 	return false;
 }

@@ -35,7 +35,8 @@ struct options {
 	struct words arguments; /* -a PROBE.NAME=VALUE, of this form; not yet held against the probes */
 	struct words excludes;  /* --exclude LIST|FILE, in order */
 	bool         shuffle;
-	uint64_t     seed;          /* of --shuffle; from the clock if not given */
+	uint64_t     seed;          /* of --shuffle */
+	bool         seeded;        /* was it given? */
 	uint64_t     shard, shards; /* --shard I/N; 1, 1 if not given */
 
 	double connect_timeout, reply_timeout, deadline; /* seconds, > 0 */
@@ -48,6 +49,9 @@ struct options {
 
 	enum family family;
 	bool        all_addresses;
+
+	const char *resume;        /* JSON lines of a former run, or NULL */
+	const char *where, *expect; /* expressions, or NULL */
 
 	const char *output; /* -o FILE, or NULL for stdout */
 	bool        json, only_open, verbose, quiet;

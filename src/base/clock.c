@@ -16,7 +16,7 @@ moment clock_after(moment from, double seconds)
 {
 	if (!(seconds > 0))
 		return from;
-	if (seconds >= (double)(MOMENT_NEVER - 1 - from) / nanoseconds)
+	if (from >= MOMENT_NEVER - 1 || seconds >= (double)(MOMENT_NEVER - 1 - from) / nanoseconds)
 		return MOMENT_NEVER - 1;
 	return from + (moment)(seconds * nanoseconds);
 }

@@ -518,6 +518,15 @@ static enum io exchange(struct conn *conn)
 	return got;
 }
 
+/* Send our alert. Whether it gets there does not change why the handshake failed. */
+static void say_why(struct conn *conn)
+{
+	struct failure failure = conn->failure;
+
+	flush(conn);
+	conn->failure = failure;
+}
+
 enum io conn_starttls(struct conn *conn, struct tls_context *context, const char *name)
 {
 	enum io result = conn->tls ? IO_DONE : begin_tls(conn, context, name);
@@ -529,7 +538,7 @@ enum io conn_starttls(struct conn *conn, struct tls_context *context, const char
 		if (result == IO_WANT_READ)
 			result = exchange(conn);
 		else
-			flush(conn); /* the alert that says why */
+			say_why(conn);
 	}
 	if (result != IO_DONE)
 		return result;

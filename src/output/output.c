@@ -2,6 +2,7 @@
 
 #include "base/escape.h"
 #include "output/json.h"
+#include "output/progress.h"
 #include "output/text.h"
 
 #include <stdatomic.h>
@@ -24,6 +25,7 @@ struct output {
 	struct output_style style;
 	struct text_style   text;
 	struct writer      *writer;
+	const struct tally *tally;
 	atomic_bool         failed, broken;
 
 	uv_mutex_t    lock;
@@ -182,6 +184,17 @@ static void on_host(void *owner, struct host *host)
 		host_text(output, host);
 }
 
+/* From the main thread. A scan that ends within the first tick shows no progress at all. */
+static void tick(void *owner, const char *waiting, bool asked)
+{
+	const struct output *output = owner;
+
+	if (asked && !output->style.progress)
+		progress_show(stderr, output->tally, waiting, false);
+	else if (output->style.progress)
+		progress_show(stderr, output->tally, waiting, true);
+}
+
 static bool full(void *owner)
 {
 	struct output *output = owner;
@@ -207,12 +220,13 @@ struct listener output_listener(struct output *output)
 		.host = on_host,
 		.full = full,
 		.broken = broken,
+		.tick = tick,
 	};
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-struct output *output_new(const struct output_style *style, struct writer *writer)
+struct output *output_new(const struct output_style *style, struct writer *writer, const struct tally *tally)
 {
 	struct output *output = calloc(1, sizeof *output);
 
@@ -221,6 +235,7 @@ struct output *output_new(const struct output_style *style, struct writer *write
 	output->style = *style;
 	output->text = (struct text_style){ style->only_open, style->verbose, style->colour };
 	output->writer = writer;
+	output->tally = tally;
 	uv_mutex_init(&output->lock);
 	return output;
 }
@@ -230,6 +245,8 @@ void output_finish(struct output *output)
 	uv_mutex_lock(&output->lock);
 	release_due(output, true);
 	uv_mutex_unlock(&output->lock);
+	if (output->style.progress)
+		progress_clear(stderr);
 }
 
 bool output_some_failed(const struct output *output)

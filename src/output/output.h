@@ -9,6 +9,7 @@
 
 #include "output/writer.h"
 #include "scan/scanner.h"
+#include "scan/tally.h"
 
 #include <stdbool.h>
 
@@ -16,13 +17,14 @@ enum { OUTPUT_WINDOW = 64 };
 
 struct output_style {
 	bool json, only_open, verbose, colour;
-	bool single; /* there is one target */
+	bool single;   /* there is one target */
+	bool progress; /* standard error is a terminal, and quiet was not asked for */
 };
 
 struct output;
 
-/* NULL: no memory. The writer is used, not owned. */
-struct output *output_new(const struct output_style *style, struct writer *writer);
+/* NULL: no memory. The writer and the tally are used, not owned. */
+struct output *output_new(const struct output_style *style, struct writer *writer, const struct tally *tally);
 
 /* What it wants to hear. */
 struct listener output_listener(struct output *output);

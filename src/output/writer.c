@@ -97,14 +97,36 @@ static void run(void *argument)
 	}
 }
 
-struct writer *writer_open(const char *path)
+/* Take off what stands behind the last LF: the beginning of a record that was never finished. */
+static void cut_unfinished(int fd)
+{
+	off_t length = lseek(fd, 0, SEEK_END);
+	char  byte;
+
+	while (length > 0 && pread(fd, &byte, 1, length - 1) == 1 && byte != '\n')
+		length--;
+	if (ftruncate(fd, length) < 0)
+		return; /* not a file that can be cut; then a reader has to pass over one bad line */
+}
+
+static int open_file(const char *path, bool append)
+{
+	int flags = append ? O_RDWR | O_APPEND : O_WRONLY | O_TRUNC;
+	int fd = open(path, flags | O_CREAT | O_CLOEXEC, 0666);
+
+	if (fd >= 0 && append)
+		cut_unfinished(fd);
+	return fd;
+}
+
+struct writer *writer_open(const char *path, bool append)
 {
 	struct writer *writer = calloc(1, sizeof *writer);
 
 	if (!writer)
 		return NULL;
 	writer->own = path != NULL;
-	writer->fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : STDOUT_FILENO;
+	writer->fd = path ? open_file(path, append) : STDOUT_FILENO;
 	if (writer->fd < 0) {
 		free(writer);
 		return NULL;

@@ -14,8 +14,9 @@ enum { WRITER_QUEUE = 1024 * 1024 };
 
 struct writer;
 
-/* To the file `path`, made anew, or to standard output if it is NULL. NULL: errno says why. */
-struct writer *writer_open(const char *path);
+/* To the file `path`, made anew or, with `append`, added to; to standard output if it is NULL. NULL: errno
+ * says why. */
+struct writer *writer_open(const char *path, bool append);
 
 /* Call `nudge` from the writer's thread when there is room again, and when it breaks. */
 void writer_listen(struct writer *writer, void (*nudge)(void *owner), void *owner);

@@ -40,7 +40,8 @@ struct host {
 
 	struct host *next; /* the worker's queue of hosts with services to start */
 	bool         queued;
-	void        *owner; /* the worker */
+	struct host *newer, *older; /* all hosts of the worker */
+	void        *owner;         /* the worker */
 };
 
 /* NULL: no memory. `choices` must outlive the host unless they are its `own`. */

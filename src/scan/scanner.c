@@ -4,7 +4,9 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <uv.h>
 
@@ -25,7 +27,8 @@ struct scanner {
 
 	uv_loop_t     loop;
 	uv_async_t    nudge;
-	uv_signal_t   interrupt, terminate;
+	uv_signal_t   interrupt, terminate, report;
+	uv_timer_t    ticker;
 	bool          stopped;
 	enum scan_end end;
 	int           signal;
@@ -120,6 +123,8 @@ static void close_handles(struct scanner *scanner)
 	uv_close((uv_handle_t *)&scanner->nudge, NULL);
 	uv_close((uv_handle_t *)&scanner->interrupt, NULL);
 	uv_close((uv_handle_t *)&scanner->terminate, NULL);
+	uv_close((uv_handle_t *)&scanner->report, NULL);
+	uv_close((uv_handle_t *)&scanner->ticker, NULL);
 }
 
 static void nudged(uv_async_t *handle)
@@ -145,6 +150,45 @@ static void signalled(uv_signal_t *handle, int number)
 	stop(scanner, SCAN_INTERRUPTED);
 	uv_signal_stop(&scanner->interrupt);
 	uv_signal_stop(&scanner->terminate);
+}
+
+/* What all workers wait for, once there is nothing more to begin. */
+static void tick(struct scanner *scanner, bool asked)
+{
+	char   waiting[400] = "";
+	size_t length = 0;
+
+	for (size_t i = 0; i < scanner->worker_count && length + 3 < sizeof waiting; i++) {
+		size_t before = length;
+
+		if (length > 0)
+			length += (size_t)snprintf(waiting + length, sizeof waiting - length, ", ");
+		worker_waiting(scanner->workers[i], waiting + length, sizeof waiting - length);
+		length += strlen(waiting + length);
+		if (length == before + 2)
+			waiting[length = before] = '\0';
+	}
+	scanner->scan.listener.tick(scanner->scan.listener.owner, waiting, asked);
+}
+
+static void ticked(uv_timer_t *handle)
+{
+	tick(handle->data, false);
+}
+
+static void asked(uv_signal_t *handle, int number)
+{
+	(void)number;
+	tick(handle->data, true);
+}
+
+static void watch_time(struct scanner *scanner)
+{
+	uv_signal_init(&scanner->loop, &scanner->report);
+	uv_timer_init(&scanner->loop, &scanner->ticker);
+	scanner->report.data = scanner->ticker.data = scanner;
+	uv_signal_start(&scanner->report, asked, SIGUSR1);
+	uv_timer_start(&scanner->ticker, ticked, SCANNER_TICK, SCANNER_TICK);
 }
 
 static void watch_signals(struct scanner *scanner)
@@ -223,6 +267,8 @@ struct scanner *scanner_new(const struct scan *scan)
 		.catalogue = scan->catalogue,
 		.selection = scan->selection,
 		.exclude = scan->exclude,
+		.resume = scan->resume,
+		.tally = scan->tally,
 		.parallel = count ? (connections(scan->settings, count) + count - 1) / count : 1,
 		.owner = scanner,
 		.next = next,
@@ -262,6 +308,7 @@ enum scan_end scanner_run(struct scanner *scanner, int *signal)
 {
 	scanner->end = SCAN_COMPLETED;
 	watch_signals(scanner);
+	watch_time(scanner);
 	targets_listen(scanner->scan.targets, there_is_more, scanner);
 	if (!start_workers(scanner)) {
 		close_handles(scanner);

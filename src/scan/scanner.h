@@ -3,8 +3,10 @@
 #define SCAN_SCANNER_H
 
 #include "scan/host.h"
+#include "scan/resume.h"
 #include "scan/selection.h"
 #include "scan/settings.h"
+#include "scan/tally.h"
 #include "scan/targets.h"
 #include "script/catalogue.h"
 
@@ -12,6 +14,8 @@
 
 /* Who wants to know. Called from the workers' threads, several at a time, but for one host always from
  * the same; a listener locks what it shares. */
+enum { SCANNER_TICK = 500 };
+
 struct listener {
 	void *owner;
 	void (*changed)(void *owner, struct host *host); /* NULL: not interested in what is not finished */
@@ -19,12 +23,17 @@ struct listener {
 	void (*host)(void *owner, struct host *host);
 	bool (*full)(void *owner);   /* no more for now: scanner_nudge will be called */
 	bool (*broken)(void *owner); /* nothing can be delivered any more: give up */
+	/* From scanner_run's own thread, every SCANNER_TICK ms, and when SIGUSR1 asks: `waiting` says what
+	 * the end of the scan waits for, or "". */
+	void (*tick)(void *owner, const char *waiting, bool asked);
 };
 
 struct scan {
 	const struct settings  *settings;
 	const struct catalogue *catalogue;
 	const struct selection *selection;
+	const struct resume    *resume; /* NULL: nothing is there yet */
+	struct tally           *tally;
 	const struct exclude   *exclude; /* for the addresses of names; those of targets are gone already */
 	struct targets         *targets;
 	struct listener         listener;

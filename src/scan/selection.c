@@ -21,8 +21,7 @@ static bool chosen(const struct selection *selection, const struct service *serv
 	return false;
 }
 
-/* Naming a service twice tries it once. */
-static bool choose(struct selection *selection, const struct service *service, uint16_t port)
+bool selection_add(struct selection *selection, const struct service *service, uint16_t port)
 {
 	struct choice *grown;
 
@@ -71,7 +70,7 @@ static bool choose_group(const struct parsing *parsing, const char *name)
 	for (size_t i = 0; i < group->member_count; i++) {
 		const struct service *service = catalogue_service(parsing->catalogue, group->members[i]);
 
-		if (service && service->port != 0 && !choose(parsing->selection, service, service->port))
+		if (service && service->port != 0 && !selection_add(parsing->selection, service, service->port))
 			return false;
 	}
 	return true;
@@ -89,7 +88,7 @@ static bool choose_default(const struct parsing *parsing)
 
 			if (!service->optional && service->port != 0 &&
 			    catalogue_service(parsing->catalogue, service->name) == service &&
-			    !choose(parsing->selection, service, service->port))
+			    !selection_add(parsing->selection, service, service->port))
 				return false;
 		}
 	}
@@ -115,7 +114,7 @@ static bool choose_service(const struct parsing *parsing, char *word)
 		         equals + 1);
 		return false;
 	}
-	return choose(parsing->selection, service, (uint16_t)port);
+	return selection_add(parsing->selection, service, (uint16_t)port);
 }
 
 static bool choose_word(const struct parsing *parsing, char *word)
@@ -166,9 +165,9 @@ bool selection_for_port(struct selection *selection, const struct catalogue *cat
 
 	*selection = (struct selection){ .named = general->named };
 	if (!general->named)
-		return choose(selection, service ? service : catalogue_unknown(catalogue), port);
+		return selection_add(selection, service ? service : catalogue_unknown(catalogue), port);
 	for (size_t i = 0; i < general->count; i++)
-		if (!choose(selection, general->choices[i].service, port))
+		if (!selection_add(selection, general->choices[i].service, port))
 			return false;
 	return true;
 }

@@ -29,6 +29,9 @@ bool selection_parse(struct selection *selection, const struct catalogue *catalo
 bool selection_for_port(struct selection *selection, const struct catalogue *catalogue,
                         const struct selection *general, uint16_t port);
 
+/* Add one; naming a service twice tries it once. False: no memory. */
+bool selection_add(struct selection *selection, const struct service *service, uint16_t port);
+
 void selection_free(struct selection *selection);
 
 #endif

@@ -1,16 +1,22 @@
 #include "scan/worker.h"
 
+#include "base/buffer.h"
 #include "net/loop.h"
 #include "net/tls.h"
 #include "scan/visit.h"
 #include "script/vm.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 
 /* STARTS: connects in one turn, so that events are served in between. NAMES: look-ups at a time. */
 enum { STARTS = 64, NAMES = 64 };
+
+/* When so few hosts are left, it is said what they are waiting for. */
+enum { LAST_HOSTS = 4, WAITING_TEXT = 200 };
 
 struct worker {
 	const struct employer *employer;
@@ -24,9 +30,13 @@ struct worker {
 	atomic_bool            stopping;
 
 	struct host *first, *last; /* queue of hosts with services to start */
+	struct host *newest;       /* list of all hosts */
 	size_t       hosts, names; /* being worked on; being looked up */
 	size_t       in_flight;
 	bool         exhausted; /* the scanner has no more targets */
+
+	uv_mutex_t lock;
+	char       waiting[WAITING_TEXT]; /* under the lock */
 };
 
 /* --- Lua states ------------------------------------------------------------------------------ */
@@ -82,11 +92,34 @@ static void dequeue(struct worker *worker)
 
 /* --- hosts ----------------------------------------------------------------------------------- */
 
+static void adopt(struct worker *worker, struct host *host)
+{
+	host->owner = worker;
+	host->older = worker->newest;
+	if (worker->newest)
+		worker->newest->newer = host;
+	worker->newest = host;
+	worker->hosts++;
+}
+
+static void release(struct worker *worker, struct host *host)
+{
+	if (host->newer)
+		host->newer->older = host->older;
+	else
+		worker->newest = host->older;
+	if (host->older)
+		host->older->newer = host->newer;
+	worker->hosts--;
+}
+
 static void host_over(struct worker *worker, struct host *host)
 {
 	host->unit->hosts--;
+	if (host->unit->hosts == 0)
+		atomic_fetch_add(&worker->employer->tally->hosts_done, 1);
 	worker->employer->host(worker->employer->owner, host);
-	worker->hosts--;
+	release(worker, host);
 	host_free(host);
 }
 
@@ -98,14 +131,21 @@ static void changed(void *owner, struct host *host)
 		worker->employer->changed(worker->employer->owner, host);
 }
 
+static void finished(struct worker *worker, const struct host *host, const struct outcome *outcome)
+{
+	tally_outcome(worker->employer->tally, outcome);
+	worker->employer->outcome(worker->employer->owner, host, outcome);
+}
+
 static void visited(void *owner, struct host *host, struct outcome *outcome)
 {
 	struct worker *worker = owner;
 
 	worker->in_flight--;
+	atomic_fetch_sub(&worker->employer->tally->in_flight, 1);
 	host->in_flight--;
 	host->finished++;
-	worker->employer->outcome(worker->employer->owner, host, outcome);
+	finished(worker, host, outcome);
 	renew_vm(worker);
 	if (host_done(host))
 		host_over(worker, host);
@@ -120,6 +160,7 @@ static void start_service(struct worker *worker, struct host *host)
 	if (host->started == host->count || host->in_flight + 1 >= worker->employer->settings->per_host)
 		dequeue(worker);
 	worker->in_flight++;
+	atomic_fetch_add(&worker->employer->tally->in_flight, 1);
 	host->in_flight++;
 	visit_start(&(struct visit_setup){ .settings = worker->employer->settings,
 	                                   .loop = worker->loop,
@@ -141,7 +182,7 @@ static void fail_host(struct worker *worker, struct host *host, const struct fai
 		host->outcomes[i].failure = *failure;
 		host->outcomes[i].state = STATE_FAILED;
 		host->outcomes[i].finished = true;
-		worker->employer->outcome(worker->employer->owner, host, &host->outcomes[i]);
+		finished(worker, host, &host->outcomes[i]);
 	}
 	host_over(worker, host);
 }
@@ -156,15 +197,37 @@ static void fail_memory(struct worker *worker, struct host *host)
 
 /* --- names ----------------------------------------------------------------------------------- */
 
+/* What the output of a former run holds is not tried again. */
+static bool choose_missing(const struct resume *resume, struct host *host, const struct selection *selection)
+{
+	struct selection missing = { 0 };
+
+	for (size_t i = 0; i < selection->count; i++) {
+		const struct choice *choice = &selection->choices[i];
+
+		if (!resume_holds(resume, host->target.name, choice) &&
+		    !selection_add(&missing, choice->service, choice->port)) {
+			selection_free(&missing);
+			return false;
+		}
+	}
+	selection_free(&host->own);
+	host->own = missing;
+	return host_choose(host, host->own.choices, host->own.count);
+}
+
 static bool choose(const struct worker *worker, struct host *host)
 {
-	const struct selection *selection = worker->employer->selection;
+	const struct employer  *employer = worker->employer;
+	const struct selection *selection = employer->selection;
 
 	if (host->target.port != 0) {
-		if (!selection_for_port(&host->own, worker->employer->catalogue, selection, host->target.port))
+		if (!selection_for_port(&host->own, employer->catalogue, selection, host->target.port))
 			return false;
 		selection = &host->own;
 	}
+	if (employer->resume)
+		return choose_missing(employer->resume, host, selection);
 	return host_choose(host, selection->choices, selection->count);
 }
 
@@ -176,9 +239,8 @@ static void add_sibling(struct worker *worker, const struct host *host, const st
 	if (!sibling)
 		return;
 	host->unit->hosts++;
-	worker->hosts++;
+	adopt(worker, sibling);
 	sibling->one_of_many = true;
-	sibling->owner = worker;
 	sibling->addresses = (struct addresses){ .address = { *address }, .count = 1 };
 	if (choose(worker, sibling))
 		enqueue(worker, sibling);
@@ -259,8 +321,7 @@ static struct host *new_host(struct worker *worker, const struct target *target,
 	}
 	unit->sequence = sequence;
 	unit->hosts = 1;
-	host->owner = worker;
-	worker->hosts++;
+	adopt(worker, host);
 	return host;
 }
 
@@ -285,6 +346,8 @@ static bool take_host(struct worker *worker)
 		return true;
 	if (!choose(worker, host)) {
 		fail_memory(worker, host);
+	} else if (host->count == 0) {
+		host_over(worker, host);
 	} else if (target.literal) {
 		host->addresses = (struct addresses){ .address = { target.address }, .count = 1 };
 		enqueue(worker, host);
@@ -324,6 +387,42 @@ static bool step(struct worker *worker)
 	return !worker->exhausted && worker->names < NAMES && take_host(worker);
 }
 
+/* --- what it waits for ----------------------------------------------------------------------- */
+
+/* Add "smtp on 192.0.2.7" for each service of the host that is not finished, as far as there is room. */
+static void describe(const struct host *host, struct buffer *text)
+{
+	if (host->count > 0 && host->started == 0)
+		buffer_format(text, "%s%s", buffer_length(text) > 0 ? ", " : "", host->target.name);
+	for (size_t i = 0; i < host->started; i++)
+		if (!host->outcomes[i].finished)
+			buffer_format(text, "%s%s on %s", buffer_length(text) > 0 ? ", " : "",
+			              host->outcomes[i].service, host->target.name);
+}
+
+static void note_waiting(struct worker *worker)
+{
+	struct buffer text;
+
+	buffer_init(&text, WAITING_TEXT - 1);
+	for (const struct host *host = worker->newest; host; host = host->older)
+		describe(host, &text);
+	uv_mutex_lock(&worker->lock);
+	memcpy(worker->waiting, buffer_bytes(&text), buffer_length(&text));
+	worker->waiting[buffer_length(&text)] = '\0';
+	uv_mutex_unlock(&worker->lock);
+	buffer_free(&text);
+}
+
+void worker_waiting(struct worker *worker, char *text, size_t size)
+{
+	uv_mutex_lock(&worker->lock);
+	snprintf(text, size, "%s", worker->waiting);
+	uv_mutex_unlock(&worker->lock);
+}
+
+/* --- turns ----------------------------------------------------------------------------------- */
+
 /* One turn of the loop. Whatever ends during it waits its turn: nothing here recurses. */
 static bool turn(void *owner)
 {
@@ -338,6 +437,8 @@ static bool turn(void *owner)
 		started++;
 	if (worker->exhausted && worker->hosts == 0)
 		loop_stop(worker->loop);
+	else if (worker->exhausted && worker->hosts <= LAST_HOSTS)
+		note_waiting(worker);
 	return started == STARTS;
 }
 
@@ -364,6 +465,7 @@ struct worker *worker_new(const struct employer *employer)
 		return NULL;
 	worker->employer = employer;
 	worker->pacer.ring = paced;
+	uv_mutex_init(&worker->lock);
 	worker->loop = loop_new();
 	worker->tls = tls_context_new();
 	if (!worker->loop || !worker->tls)

@@ -8,7 +8,9 @@
 
 #include "base/clock.h"
 #include "scan/host.h"
+#include "scan/resume.h"
 #include "scan/settings.h"
+#include "scan/tally.h"
 #include "scan/targets.h"
 #include "script/catalogue.h"
 
@@ -21,6 +23,8 @@ struct employer {
 	const struct catalogue *catalogue;
 	const struct selection *selection;
 	const struct exclude   *exclude;
+	const struct resume    *resume; /* NULL: nothing is there yet */
+	struct tally           *tally;
 	size_t                  parallel; /* connections in flight for one worker */
 	void                   *owner;
 
@@ -47,6 +51,10 @@ bool worker_start(struct worker *worker);
 /* From any thread: look again whether there is work; end as soon as possible. */
 void worker_nudge(struct worker *worker);
 void worker_stop(struct worker *worker);
+
+/* From any thread: at the end of the scan, what the worker is still waiting for, like "smtp on
+ * 192.0.2.7"; before that, "". */
+void worker_waiting(struct worker *worker, char *text, size_t size);
 
 /* Wait for the thread and free. */
 void worker_join(struct worker *worker);

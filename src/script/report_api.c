@@ -25,17 +25,18 @@ static void print(lua_State *L, struct report *report, int index)
 	lua_pop(L, 1);
 }
 
-/* report(key, value [, text]): text nil prints the value, false prints nothing. */
+/* report(key, value [, text]): text nil prints the value, false prints nothing. True is like nil, so that
+ * report("banner", conn:readline()) may be written: a line that was cut comes with true. */
 static int call(lua_State *L)
 {
 	struct report *report = wait_task(L)->setup.report;
 	const char    *key = luaL_checkstring(L, 2);
 
 	luaL_argcheck(L, lua_gettop(L) >= 3, 3, "a value");
-	luaL_argcheck(L, lua_isnoneornil(L, 4) || lua_isstring(L, 4) || (lua_isboolean(L, 4) && !lua_toboolean(L, 4)), 4,
+	luaL_argcheck(L, lua_isnoneornil(L, 4) || lua_isstring(L, 4) || lua_isboolean(L, 4), 4,
 	              "text, or false to print nothing");
 	report_set(report, key, value_to_json(L, 3));
-	print(L, report, lua_isnoneornil(L, 4) ? 3 : 4);
+	print(L, report, lua_isnoneornil(L, 4) || (lua_isboolean(L, 4) && lua_toboolean(L, 4)) ? 3 : 4);
 	return 0;
 }
 

@@ -12,25 +12,26 @@
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FIRST_PORT = 20000, LAST_PORT = 32000, BACKLOG = 65535, BATCH = 256, ACCEPTS = 64, LINE = 512, MOST = 16 };
+enum { FIRST_PORT = 20000, LAST_PORT = 32000, BACKLOG = 65535, BATCH = 256, ACCEPTS = 64, LINE = 512 };
 
 enum trait {
-	GREETS = 1,    /* speaks first */
-	TALKS = 2,     /* answers commands, as a mail server does */
-	UPGRADES = 4,  /* accepts STARTTLS; a server that talks but does not upgrade advertises and refuses it */
-	SECURE = 8,    /* TLS from the first byte */
-	SHUT = 16,     /* nothing listens; the port is kept from others */
-	RSA_KEY = 32   /* in place of ECDSA */
+	GREETS = 1, /* speaks first */
+	TALKS = 2,  /* answers commands, as a mail server does */
+	UPGRADES =
+	    4,      /* accepts STARTTLS; a server that talks but does not upgrade advertises and refuses it */
+	SECURE = 8, /* TLS from the first byte */
+	SHUT = 16,  /* nothing listens; the port is kept from others */
+	RSA_KEY = 32 /* in place of ECDSA */
 };
 
 struct service {
@@ -47,7 +48,9 @@ struct service {
 static struct service services[] = {
 	{ .name = "greeting", .traits = GREETS, .greeting = "SSH-2.0-OpenSSH_9.9\r\n" },
 	{ .name = "smtp", .traits = GREETS | TALKS, .greeting = "220 mail.example ESMTP Postfix\r\n" },
-	{ .name = "starttls", .traits = GREETS | TALKS | UPGRADES, .greeting = "220 mail.example ESMTP Postfix\r\n" },
+	{ .name = "starttls",
+	  .traits = GREETS | TALKS | UPGRADES,
+	  .greeting = "220 mail.example ESMTP Postfix\r\n" },
 	{ .name = "tls-ecdsa", .traits = SECURE },
 	{ .name = "tls-rsa", .traits = SECURE | RSA_KEY },
 	{ .name = "silent", .traits = 0 },
@@ -82,7 +85,8 @@ static void die_tls(void)
 
 static void add_names(X509 *certificate)
 {
-	X509_EXTENSION *names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:mail.example,DNS:www.example");
+	X509_EXTENSION *names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name,
+	                                            "DNS:mail.example,DNS:www.example");
 
 	if (!names || !X509_add_ext(certificate, names, -1))
 		die_tls();
@@ -99,7 +103,8 @@ static X509 *make_certificate(EVP_PKEY *key)
 	ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
 	X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
 	X509_gmtime_adj(X509_getm_notAfter(certificate), 90L * 24 * 60 * 60);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"mail.example", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"mail.example", -1, -1,
+	                           0);
 	X509_set_issuer_name(certificate, name);
 	add_names(certificate);
 	if (!X509_set_pubkey(certificate, key) || X509_sign(certificate, key, EVP_sha256()) == 0)
@@ -127,7 +132,8 @@ static SSL_CTX *make_tls(bool rsa)
 
 /* --- sockets --------------------------------------------------------------------------------- */
 
-static int open_socket(in_port_t port)
+/* -1 where somebody has the port. */
+static int bind_socket(in_port_t port, bool shared)
 {
 	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int                fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -135,7 +141,8 @@ static int open_socket(in_port_t port)
 
 	if (fd < 0)
 		die("socket");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+	if (shared)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* what is accepted inherits it */
 	if (bind(fd, (struct sockaddr *)&any, sizeof any) == 0)
 		return fd;
@@ -143,24 +150,20 @@ static int open_socket(in_port_t port)
 	return -1;
 }
 
-/* A port that nobody has; it stays bound to one socket that does not listen. */
+/* A port that nobody has. For a service that is shut, a socket that does not listen keeps it. */
 static void take_port(struct service *service)
 {
-	static in_port_t  next = FIRST_PORT;
-	struct sockaddr_in any = { .sin_family = AF_INET };
+	static in_port_t next = FIRST_PORT;
 
 	for (; next < LAST_PORT; next++) {
-		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		int fd = bind_socket(next, false);
 
-		any.sin_port = htons(next);
-		if (fd >= 0 && bind(fd, (struct sockaddr *)&any, sizeof any) == 0) {
-			service->port = next++;
-			if (service->traits & SHUT)
-				return;
+		if (fd < 0)
+			continue;
+		service->port = next++;
+		if (!(service->traits & SHUT))
 			close(fd);
-			return;
-		}
-		close(fd);
+		return;
 	}
 	die("no free port");
 }
@@ -181,7 +184,7 @@ static void start_listening(int poller, struct service *service)
 		die("memory");
 	peer->service = service;
 	peer->listens = true;
-	peer->fd = open_socket(service->port);
+	peer->fd = bind_socket(service->port, true);
 	if (peer->fd < 0 || listen(peer->fd, BACKLOG) < 0)
 		die("listen");
 	watch(poller, peer);
@@ -228,18 +231,18 @@ static ssize_t hear(struct peer *peer, char *bytes, size_t size)
 	return got > 0 ? got : got < 0 && errno == EAGAIN ? 0 : -1;
 }
 
-static bool shake(struct peer *peer)
+/* 1 when it is done, 0 while it needs more, -1 where it failed. */
+static int shake(struct peer *peer)
 {
 	int result;
 
 	ERR_clear_error();
 	result = SSL_accept(peer->ssl);
-	if (result == 1) {
-		peer->shaking = false;
-		count(&peer->service->handshakes);
-		return true;
-	}
-	return SSL_get_error(peer->ssl, result) == SSL_ERROR_WANT_READ;
+	if (result != 1)
+		return SSL_get_error(peer->ssl, result) == SSL_ERROR_WANT_READ ? 0 : -1;
+	peer->shaking = false;
+	count(&peer->service->handshakes);
+	return 1;
 }
 
 static bool begin_tls(struct peer *peer)
@@ -261,9 +264,11 @@ static bool answer(struct peer *peer, const char *line)
 {
 	count(&peer->service->commands);
 	if (starts(line, "EHLO"))
-		return say(peer, peer->ssl ? "250-mail.example\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250 8BITMIME\r\n"
-		                           : "250-mail.example\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n"
-		                             "250-STARTTLS\r\n250 8BITMIME\r\n");
+		return say(peer,
+		           peer->ssl
+		               ? "250-mail.example\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250 8BITMIME\r\n"
+		               : "250-mail.example\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n"
+		                 "250-STARTTLS\r\n250 8BITMIME\r\n");
 	if (starts(line, "STARTTLS") && peer->service->traits & UPGRADES && !peer->ssl)
 		return say(peer, "220 2.0.0 Ready to start TLS\r\n") && begin_tls(peer);
 	if (starts(line, "STARTTLS"))
@@ -293,9 +298,10 @@ static bool listen_to(struct peer *peer)
 {
 	char    bytes[LINE];
 	ssize_t length;
+	int     shaken = peer->shaking ? shake(peer) : 1;
 
-	if (peer->shaking && (!shake(peer) || peer->shaking))
-		return peer->shaking && SSL_get_error(peer->ssl, -1) == SSL_ERROR_WANT_READ;
+	if (shaken != 1)
+		return shaken == 0;
 	do {
 		length = hear(peer, bytes, sizeof bytes);
 		if (length < 0 || (length > 0 && peer->line && !take(peer, bytes, length)))
@@ -318,7 +324,8 @@ static void welcome(int poller, struct service *service, int fd)
 	peer->fd = fd;
 	if (service->traits & TALKS && !(peer->line = malloc(LINE)))
 		die("memory");
-	if ((service->traits & SECURE && !begin_tls(peer)) || (service->greeting && !say(peer, service->greeting)))
+	if ((service->traits & SECURE && !begin_tls(peer)) ||
+	    (service->greeting && !say(peer, service->greeting)))
 		drop(peer);
 	else
 		watch(poller, peer);
@@ -345,24 +352,34 @@ static void serve(int poller, struct peer *peer, uint32_t events)
 		drop(peer);
 }
 
-static void *run(void *unused)
+static void *run(void *argument)
 {
+	const int         *poller = argument;
 	struct epoll_event events[BATCH];
-	int                poller = epoll_create1(EPOLL_CLOEXEC);
 
-	(void)unused;
-	if (poller < 0)
+	for (;;) {
+		int ready = epoll_wait(*poller, events, BATCH, -1);
+
+		for (int i = 0; i < ready; i++)
+			serve(*poller, events[i].data.ptr, events[i].events);
+	}
+	return NULL;
+}
+
+/* Each thread has listeners of its own, among which the kernel spreads what comes. */
+static void start_thread(void)
+{
+	pthread_t thread;
+	int      *poller = malloc(sizeof *poller);
+
+	if (!poller || (*poller = epoll_create1(EPOLL_CLOEXEC)) < 0)
 		die("epoll_create");
 	for (int i = 0; i < KNOWN; i++)
 		if (services[i].port && !(services[i].traits & SHUT))
-			start_listening(poller, &services[i]);
-	for (;;) {
-		int ready = epoll_wait(poller, events, BATCH, -1);
-
-		for (int i = 0; i < ready; i++)
-			serve(poller, events[i].data.ptr, events[i].events);
-	}
-	return NULL;
+			start_listening(*poller, &services[i]);
+	errno = pthread_create(&thread, NULL, run, poller);
+	if (errno != 0)
+		die("thread");
 }
 
 /* --- the beginning --------------------------------------------------------------------------- */
@@ -388,27 +405,24 @@ static void tell(void)
 {
 	for (int i = 0; i < KNOWN; i++)
 		if (services[i].port)
-			printf("%s %lu %lu %lu %lld ", services[i].name, services[i].accepted, services[i].commands,
-			       services[i].handshakes, services[i].open);
+			printf("%s %lu %lu %lu %lld ", services[i].name, services[i].accepted,
+			       services[i].commands, services[i].handshakes, services[i].open);
 	putchar('\n');
 	fflush(stdout);
 }
 
-int main(int count, char *words[])
+int main(int argc, char *argv[])
 {
-	char      line[LINE];
-	long      threads = 1;
-	int       option;
-	pthread_t thread;
+	char line[LINE];
+	long threads = 1;
 
 	signal(SIGPIPE, SIG_IGN);
-	while ((option = getopt(count, words, "t:")) == 't')
+	while (getopt(argc, argv, "t:") == 't')
 		threads = strtol(optarg, NULL, 10);
-	for (; optind < count; optind++)
-		prepare(find(words[optind]));
+	for (; optind < argc; optind++)
+		prepare(find(argv[optind]));
 	for (; threads > 0; threads--)
-		if ((errno = pthread_create(&thread, NULL, run, NULL)) != 0)
-			die("thread");
+		start_thread();
 	puts("ready");
 	fflush(stdout);
 	while (fgets(line, sizeof line, stdin))

@@ -50,6 +50,9 @@ PATIENCE = 10  # seconds after which a client, or scan as a whole, is given up
 MOMENT = 0.15  # a PAUSE
 GAP = 0.0001   # between segments of a single byte
 
+# Nobody signed the certificate, so nobody's need be read: with them each TLS context takes a tenth of a second.
+ENVIRONMENT = {**os.environ, "SSL_CERT_FILE": "/dev/null", "SSL_CERT_DIR": "/dev/null"}
+
 cases = []
 
 
@@ -67,7 +70,7 @@ def case(service, name, talk, shown, *, host="127.0.0.1", options=(), whole=Fals
 
 def lines(text):
     """The lines of a text that is indented as the code around it; or a list of lines as it is."""
-    return [line.strip() for line in text.strip().split("\n")] if isinstance(text, str) and text.strip() else list(text)
+    return [line.strip() for line in text.split("\n") if line.strip()] if isinstance(text, str) else text
 
 
 # --- the server ------------------------------------------------------------------------------------------------------
@@ -206,6 +209,8 @@ class Server:
                 elif not self.step(stream, talk[at]):
                     return
             except Gone:
+                if "HELLO" in talk[:at]:
+                    return
                 raise Wrong(f"the client left before {talk[at - bool(said)]!r}") from None
             at += not said
         self.part(stream, "HELLO" in talk)
@@ -269,7 +274,8 @@ class Server:
 
 def scan(what, server, *options):
     words = [SCAN, *options, *what["options"], "-s", f"{what['service']}={server.port}", what["host"]]
-    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=6 * PATIENCE, check=False)
+    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=6 * PATIENCE, check=False,
+                          env=ENVIRONMENT)
 
 
 def visit(what, single, *options):
@@ -323,11 +329,8 @@ def see_record(what, single):
                      for key in sorted({*wanted, *record}) if wanted.get(key) != record.get(key)]
 
 
-def examine(what):
-    faults = [("as text", see_text(what)), ("as JSON", see_record(what, False))]
-    if not what["whole"]:
-        faults.append(("byte by byte", see_record(what, True)))
-    return [f"{where}: {line}" for where, lines in faults for fault in lines for line in fault.split("\n")]
+LOOKS = {"as text": see_text, "as JSON": lambda what: see_record(what, False),
+         "byte by byte": lambda what: [] if what["whole"] else see_record(what, True)}
 
 
 # --- running all -----------------------------------------------------------------------------------------------------
@@ -345,10 +348,12 @@ def run():
     failed = 0
     make_certificate()
     print(f"1..{len(chosen)}")
-    with ThreadPoolExecutor(8) as stage:
-        for number, (what, faults) in enumerate(zip(chosen, stage.map(examine, chosen)), 1):
+    with ThreadPoolExecutor(12) as stage:
+        seen = [[(how, stage.submit(look, what)) for how, look in LOOKS.items()] for what in chosen]
+        for number, (what, looks) in enumerate(zip(chosen, seen), 1):
+            faults = [f"{how}: {line}" for how, look in looks for fault in look.result() for line in fault.split("\n")]
             failed += bool(faults)
-            print(f"{'not ok' if faults else 'ok'} {number} - {what['service']}: {what['name']}")
+            print(f"{'not ok' if faults else 'ok'} {number} - {what['service']}: {what['name']}", flush=True)
             for line in faults:
                 print(f"#   {line}")
     sys.exit(failed > 0)
