@@ -26,6 +26,7 @@
 
 enum status {
 	STATUS_DONE = 0,
+	STATUS_FELL_SHORT = 1, /* a host is not as --expect says */
 	STATUS_USAGE = 2,      /* usage, or it could not start */
 	STATUS_INCOMPLETE = 3, /* some target not examined, or output not written */
 	STATUS_SCRIPT = 4,     /* a probe script failed */
@@ -211,7 +212,9 @@ static enum status ending(enum scan_end end, int signal, int write_error, const 
 		return usage("could not start: no memory, descriptors or threads left");
 	if (output_some_broken(output) || scan->catalogue->problem_count > 0)
 		return STATUS_SCRIPT;
-	return output_some_failed(output) ? STATUS_INCOMPLETE : STATUS_DONE;
+	if (output_some_failed(output))
+		return STATUS_INCOMPLETE;
+	return output_fell_short(output) > 0 ? STATUS_FELL_SHORT : STATUS_DONE;
 }
 
 static enum status run(const struct scan *plan, struct output *output, struct writer *writer)
@@ -253,30 +256,72 @@ static bool continues_output(const struct options *options)
 	       stat(options->resume, &resume) == 0 && output.st_dev == resume.st_dev && output.st_ino == resume.st_ino;
 }
 
-static enum status deliver(const struct options *options, const struct scan *scan)
+/* NULL where there is no expression, and where it is wrong: then *good is false. */
+static struct expression *read_expression(const struct scan *scan, const char *option, const char *text, bool *good)
 {
-	struct writer      *writer = writer_open(options->output, continues_output(options));
-	struct output_style style;
-	struct output      *output;
-	enum status         status;
-	char                error[PATH_TEXT];
+	const struct service **services;
+	struct expression     *expression = NULL;
+	char                   error[ERROR_TEXT], line[2 * ERROR_TEXT];
 
-	if (!writer) {
-		snprintf(error, sizeof error, "%s: %s", options->output ? options->output : "standard output",
-		         strerror(errno));
-		return usage(error);
+	if (!text)
+		return NULL;
+	services = calloc(scan->selection->count + 1, sizeof *services);
+	for (size_t i = 0; services && i < scan->selection->count; i++)
+		services[i] = scan->selection->choices[i].service;
+	if (services)
+		expression = expression_new(scan->catalogue, text, services, scan->selection->count, error, sizeof error);
+	free(services);
+	if (!expression) {
+		snprintf(line, sizeof line, "%s: %s", option, error);
+		complain(line);
+		*good = false;
 	}
-	style = (struct output_style){ options->json, options->only_open, options->verbose,
-		                       colours(options, writer),
-		                       targets_total(scan->targets) == 1 && !options->all_addresses,
-		                       !options->quiet && isatty(STDERR_FILENO) };
-	output = output_new(&style, writer, scan->tally);
+	return expression;
+}
+
+static enum status deliver_to(struct writer *writer, const struct options *options, const struct scan *scan,
+                              struct expression *where, struct expression *expect)
+{
+	struct output_style style = {
+		.json = options->json,
+		.only_open = options->only_open,
+		.verbose = options->verbose,
+		.colour = colours(options, writer),
+		.single = targets_total(scan->targets) == 1 && !options->all_addresses,
+		.where = where,
+		.expect = expect,
+		.progress = !options->quiet && isatty(STDERR_FILENO),
+	};
+	struct output *output = output_new(&style, writer, scan->tally);
+	enum status    status;
+
 	if (!output) {
 		writer_close(writer);
 		return usage("not enough memory");
 	}
 	status = run(scan, output, writer);
 	output_free(output);
+	return status;
+}
+
+static enum status deliver(const struct options *options, const struct scan *scan)
+{
+	bool               good = true;
+	struct expression *where = read_expression(scan, "--where", options->where, &good);
+	struct expression *expect = read_expression(scan, "--expect", options->expect, &good);
+	struct writer     *writer = good ? writer_open(options->output, continues_output(options)) : NULL;
+	enum status        status = STATUS_USAGE;
+	char               error[PATH_TEXT];
+
+	if (writer) {
+		status = deliver_to(writer, options, scan, where, expect);
+	} else if (good) {
+		snprintf(error, sizeof error, "%s: %s", options->output ? options->output : "standard output",
+		         strerror(errno));
+		status = usage(error);
+	}
+	expression_free(where);
+	expression_free(expect);
 	return status;
 }
 

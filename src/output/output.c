@@ -4,6 +4,7 @@
 #include "output/json.h"
 #include "output/progress.h"
 #include "output/text.h"
+#include "scan/field.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct output {
 	struct writer      *writer;
 	const struct tally *tally;
 	atomic_bool         failed, broken;
+	atomic_uint_fast64_t fell_short;
 
 	uv_mutex_t    lock;
 	struct block *blocks;
@@ -93,6 +95,12 @@ static void release_due(struct output *output, bool all)
 
 /* --- text ------------------------------------------------------------------------------------ */
 
+/* Is each line put out as soon as it is known? */
+static bool streams(const struct output *output)
+{
+	return output->style.single && !output->style.json && !output->style.where;
+}
+
 static void stream(void *owner, struct host *host)
 {
 	struct output *output = owner;
@@ -105,15 +113,15 @@ static void stream(void *owner, struct host *host)
 	buffer_free(&text);
 }
 
-static void host_text(void *owner, struct host *host)
+static void host_text(struct output *output, struct host *host, bool wanted)
 {
-	struct output *output = owner;
-	struct block  *block;
+	struct block *block;
 
 	uv_mutex_lock(&output->lock);
 	block = block_of(output, host->unit->sequence);
 	if (block) {
-		text_advance(&block->text, &output->text, host);
+		if (wanted)
+			text_advance(&block->text, &output->text, host);
 		block->complete = host->unit->hosts == 0;
 		output->waiting += block->complete;
 		release_due(output, false);
@@ -166,22 +174,50 @@ static void on_outcome(void *owner, const struct host *host, const struct outcom
 		atomic_store(&output->broken, true);
 		tell_broken(output, host, outcome);
 	}
-	if (output->style.json)
+	if (output->style.json && !output->style.where)
 		record(output, host, outcome);
-	else if (output->style.single && !failure_present(&host->failure))
+	else if (streams(output) && !failure_present(&host->failure))
 		stream(output, (struct host *)host);
+}
+
+/* A Lua state serves one thread at a time. */
+static bool holds(struct output *output, struct expression *expression, struct host *host)
+{
+	bool result;
+
+	uv_mutex_lock(&output->lock);
+	result = expression_holds(expression, field_of, host);
+	uv_mutex_unlock(&output->lock);
+	return result;
+}
+
+static void judge(struct output *output, struct host *host)
+{
+	if (holds(output, output->style.expect, host))
+		return;
+	atomic_fetch_add(&output->fell_short, 1);
+	fprintf(stderr, "scan: %s is not as expected\n", host->target.name);
+}
+
+static void put_records(struct output *output, const struct host *host)
+{
+	for (size_t i = 0; i < host->count; i++)
+		record(output, host, &host->outcomes[i]);
 }
 
 static void on_host(void *owner, struct host *host)
 {
 	struct output *output = owner;
+	bool           wanted = !output->style.where || holds(output, output->style.where, host);
 
-	if (output->style.json)
-		return;
-	if (output->style.single)
+	if (output->style.expect)
+		judge(output, host);
+	if (output->style.json && output->style.where && wanted)
+		put_records(output, host);
+	else if (!output->style.json && streams(output))
 		stream(output, host);
-	else
-		host_text(output, host);
+	else if (!output->style.json)
+		host_text(output, host, wanted);
 }
 
 /* From the main thread. A scan that ends within the first tick shows no progress at all. */
@@ -211,11 +247,9 @@ static bool broken(void *owner)
 
 struct listener output_listener(struct output *output)
 {
-	bool streams = output->style.single && !output->style.json;
-
 	return (struct listener){
 		.owner = output,
-		.changed = streams ? stream : NULL,
+		.changed = streams(output) ? stream : NULL,
 		.outcome = on_outcome,
 		.host = on_host,
 		.full = full,
@@ -257,6 +291,11 @@ bool output_some_failed(const struct output *output)
 bool output_some_broken(const struct output *output)
 {
 	return atomic_load(&output->broken);
+}
+
+uint64_t output_fell_short(const struct output *output)
+{
+	return atomic_load(&output->fell_short);
 }
 
 void output_free(struct output *output)

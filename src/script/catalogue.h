@@ -43,6 +43,8 @@ struct script {
 	size_t           service_count;
 	struct argument *arguments;
 	size_t           argument_count;
+	const char     **fields; /* what it reports, as paths: "banner", "starttls.accepted"; none: not declared */
+	size_t           field_count;
 	const char     **greetings; /* Lua patterns of a right first line */
 	size_t           greeting_count;
 	bool             has_probe; /* false: the connect test is all */

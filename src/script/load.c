@@ -244,6 +244,21 @@ static void read_greetings(lua_State *L, struct script *script)
 	lua_pop(L, 1);
 }
 
+static void read_fields(lua_State *L, struct script *script)
+{
+	int type = lua_getfield(L, -1, "fields");
+
+	if (type != LUA_TTABLE && type != LUA_TNIL)
+		refuse(L, script, "fields must be a list of texts like { \"banner\" }");
+	for (int i = 1; type == LUA_TTABLE && i <= (int)lua_rawlen(L, -1); i++) {
+		if (lua_rawgeti(L, -1, i) != LUA_TSTRING)
+			refuse(L, script, "fields[%d] must be a text", i);
+		add_text(&script->fields, &script->field_count, lua_tostring(L, -1));
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+}
+
 static void read_probe(lua_State *L, struct script *script)
 {
 	int type = lua_getfield(L, -1, "probe");
@@ -257,7 +272,7 @@ static void read_probe(lua_State *L, struct script *script)
 /* Run the script and fill in what its table declares. */
 static int declare(lua_State *L)
 {
-	static const char *const known[] = { "about", "services", "greeting", "args", "probe", NULL };
+	static const char *const known[] = { "about", "services", "greeting", "fields", "args", "probe", NULL };
 	struct script           *script = lua_touserdata(L, 1);
 
 	if (!vm_compile(L, script->path, script->source, script->length))
@@ -272,6 +287,7 @@ static int declare(lua_State *L)
 	read_services(L, script);
 	read_arguments(L, script);
 	read_greetings(L, script);
+	read_fields(L, script);
 	read_probe(L, script);
 	return 0;
 }

@@ -25,16 +25,33 @@ static void print(lua_State *L, struct report *report, int index)
 	lua_pop(L, 1);
 }
 
+/* A script that says what it reports is held to it: a misspelt key would be missed by nobody but users. */
+static void check_key(lua_State *L, const struct script *script, const char *key)
+{
+	size_t length = strlen(key);
+
+	for (size_t i = 0; i < script->field_count; i++) {
+		const char *field = script->fields[i];
+
+		if (strncmp(field, key, length) == 0 && (field[length] == '\0' || field[length] == '.'))
+			return;
+	}
+	if (script->field_count > 0)
+		luaL_error(L, "\"%s\" is not among the fields that the probe declares", key);
+}
+
 /* report(key, value [, text]): text nil prints the value, false prints nothing. True is like nil, so that
  * report("banner", conn:readline()) may be written: a line that was cut comes with true. */
 static int call(lua_State *L)
 {
-	struct report *report = wait_task(L)->setup.report;
+	struct task   *task = wait_task(L);
+	struct report *report = task->setup.report;
 	const char    *key = luaL_checkstring(L, 2);
 
 	luaL_argcheck(L, lua_gettop(L) >= 3, 3, "a value");
 	luaL_argcheck(L, lua_isnoneornil(L, 4) || lua_isstring(L, 4) || lua_isboolean(L, 4), 4,
 	              "text, or false to print nothing");
+	check_key(L, task->setup.script, key);
 	report_set(report, key, value_to_json(L, 3));
 	print(L, report, lua_isnoneornil(L, 4) || (lua_isboolean(L, 4) && lua_toboolean(L, 4)) ? 3 : 4);
 	return 0;

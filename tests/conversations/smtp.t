@@ -67,8 +67,8 @@ case("smtps", "TLS from the first byte", """
     """, banner="220 mail.test ESMTP", extensions=["SIZE"])
 
 case("smtps", "plain text where TLS should be", """
-    S: 220 mail.test ESMTP
     HELLO
+    S: 220 mail.test ESMTP
     """, """
     [tls] the server answered in plain text: 220 mail.test ESMTP
     """, error=("tls", "not-tls", "the server answered in plain text: 220 mail.test ESMTP"))

@@ -1,0 +1,311 @@
+#include "script/expression.h"
+
+#include "base/buffer.h"
+#include "base/nearest.h"
+#include "script/value.h"
+#include "script/vm.h"
+
+#include <ctype.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CODE = 64 * 1024, PATH = 256 };
+
+struct expression {
+	struct vm        *vm;
+	int               function; /* registry reference */
+	struct buffer     code;     /* the text with each path turned into a call */
+	expression_field *field;    /* of the evaluation under way */
+	void             *owner;
+	bool              holds;
+};
+
+/* Checking and rewriting. */
+struct reading {
+	const struct service *const *services;
+	size_t                       count;
+	struct buffer               *code;
+	char                        *error;
+	size_t                       size;
+};
+
+static const char *const words[] = { "and",  "or",       "not",      "nil",   "true", "false", "string", "math",
+	                             "type", "tostring", "tonumber", "utf8", "select" };
+
+/* Fields that every record has; "tls." and "error." have these below them. */
+static const char *const record_fields[] = { "open", "state", "port",     "address", "ms",
+	                                     "tls",  "error", "warnings", "data" };
+static const char *const tls_fields[] = { "version",    "cipher",    "subject",   "issuer", "names",    "not_before",
+	                                  "not_after",  "days_left", "key",       "sha256", "verified", "verify_error" };
+static const char *const error_fields[] = { "phase", "code", "message", "errno" };
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static bool among(const char *name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* --- fields ---------------------------------------------------------------------------------- */
+
+static bool refuse_field(const struct reading *reading, const char *path, const char *name, const char *const *names,
+                         size_t count)
+{
+	const char *nearest = nearest_name(name, names, count);
+
+	snprintf(reading->error, reading->size, "\"%s\": there is no field \"%s\"%s%s%s", path, name,
+	         nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+	return false;
+}
+
+/* A script that declares its fields is held to them: "starttls.accepted" allows that and "starttls". */
+static bool declared(const struct script *script, const char *rest)
+{
+	size_t length = strlen(rest);
+
+	for (size_t i = 0; i < script->field_count; i++) {
+		const char *field = script->fields[i];
+
+		if (strncmp(field, rest, length) == 0 && (field[length] == '\0' || field[length] == '.'))
+			return true;
+	}
+	return script->field_count == 0;
+}
+
+static bool check_data(const struct reading *reading, const struct script *script, const char *path, const char *rest)
+{
+	const char *names[COUNT(record_fields) + 64];
+	size_t      count = COUNT(record_fields);
+
+	if (declared(script, rest))
+		return true;
+	memcpy(names, record_fields, sizeof record_fields);
+	for (size_t i = 0; i < script->field_count && i < 64; i++)
+		names[count++] = script->fields[i];
+	return refuse_field(reading, path, rest, names, count);
+}
+
+/* The part of the path behind "service.". */
+static bool check_field(const struct reading *reading, const struct service *service, const char *path, char *rest)
+{
+	char *dot = strchr(rest, '.');
+
+	if (!dot && among(rest, record_fields, COUNT(record_fields)))
+		return true;
+	if (strncmp(rest, "tls.", 4) == 0)
+		return among(rest + 4, tls_fields, COUNT(tls_fields)) ||
+		       refuse_field(reading, path, rest + 4, tls_fields, COUNT(tls_fields));
+	if (strncmp(rest, "error.", 6) == 0)
+		return among(rest + 6, error_fields, COUNT(error_fields)) ||
+		       refuse_field(reading, path, rest + 6, error_fields, COUNT(error_fields));
+	if (strncmp(rest, "data.", 5) == 0)
+		rest += 5;
+	return check_data(reading, service->script, path, rest);
+}
+
+static bool refuse_service(const struct reading *reading, const char *name)
+{
+	const char **names = calloc(reading->count + 1, sizeof *names);
+	const char  *nearest = NULL;
+
+	for (size_t i = 0; names && i < reading->count; i++)
+		names[i] = reading->services[i]->name;
+	if (names)
+		nearest = nearest_name(name, names, reading->count);
+	snprintf(reading->error, reading->size, "\"%s\" is no service of this scan%s%s%s", name,
+	         nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+	free(names);
+	return false;
+}
+
+static bool check_path(const struct reading *reading, const char *path)
+{
+	char  copy[PATH];
+	char *dot;
+
+	snprintf(copy, sizeof copy, "%s", path);
+	dot = strchr(copy, '.');
+	if (!dot && (strcmp(copy, "host") == 0 || strcmp(copy, "address") == 0))
+		return true;
+	if (dot)
+		*dot = '\0';
+	for (size_t i = 0; i < reading->count; i++)
+		if (strcmp(reading->services[i]->name, copy) == 0)
+			return !dot || check_field(reading, reading->services[i], path, dot + 1);
+	return refuse_service(reading, copy);
+}
+
+/* --- rewriting ------------------------------------------------------------------------------- */
+
+static bool name_start(char byte)
+{
+	return isalpha((unsigned char)byte) || byte == '_';
+}
+
+static bool name_part(char byte)
+{
+	return isalnum((unsigned char)byte) || byte == '_';
+}
+
+/* The end of a quoted string that begins at `text`. */
+static const char *skip_string(const char *text)
+{
+	const char quote = *text++;
+
+	while (*text && *text != quote)
+		text += *text == '\\' && text[1] ? 2 : 1;
+	return *text ? text + 1 : text;
+}
+
+/* The end of "name.name.name"; what comes before a ':' or a call is a path, the method is not. */
+static const char *skip_path(const char *text)
+{
+	while (name_part(*text))
+		text++;
+	while (*text == '.' && name_start(text[1])) {
+		text++;
+		while (name_part(*text))
+			text++;
+	}
+	return text;
+}
+
+static bool rewrite_path(const struct reading *reading, const char *start, const char *end)
+{
+	char   path[PATH];
+	size_t length = (size_t)(end - start);
+	size_t root = strcspn(start, ".");
+
+	if (length >= sizeof path) {
+		snprintf(reading->error, reading->size, "a name is too long");
+		return false;
+	}
+	memcpy(path, start, length);
+	path[length] = '\0';
+	if (root < length)
+		path[root] = '\0';
+	if (among(path, words, COUNT(words)))
+		return buffer_append(reading->code, start, length);
+	if (root < length)
+		path[root] = '.';
+	return check_path(reading, path) && buffer_format(reading->code, "field(\"%s\")", path);
+}
+
+/* One token of the text, copied or rewritten; its end, or NULL after an error. */
+static const char *rewrite_token(const struct reading *reading, const char *text, char before)
+{
+	const char *end = text + 1;
+
+	if (*text == '"' || *text == '\'') {
+		end = skip_string(text);
+	} else if (name_start(*text)) {
+		end = skip_path(text);
+		if (before != ':')
+			return rewrite_path(reading, text, end) ? end : NULL;
+	} else if (isdigit((unsigned char)*text)) {
+		while (name_part(*end) || *end == '.')
+			end++;
+	}
+	return buffer_append(reading->code, text, (size_t)(end - text)) ? end : NULL;
+}
+
+/* (field("a.b")) may be followed by :method(), so each path stands alone. */
+static bool rewrite(const struct reading *reading, const char *text)
+{
+	char before = ' ';
+
+	if (!buffer_text(reading->code, "return "))
+		return false;
+	while (*text) {
+		const char *end = rewrite_token(reading, text, before);
+
+		if (!end)
+			return false;
+		if (!isspace((unsigned char)*text))
+			before = end[-1];
+		text = end;
+	}
+	return true;
+}
+
+/* --- evaluation ------------------------------------------------------------------------------ */
+
+static int field(lua_State *L)
+{
+	struct expression *expression = lua_touserdata(L, lua_upvalueindex(1));
+	json_t            *value = expression->field(expression->owner, luaL_checkstring(L, 1));
+
+	value_push(L, value);
+	json_decref(value);
+	return 1;
+}
+
+/* [-0, +0, e] */
+static int compile(lua_State *L)
+{
+	struct expression *expression = lua_touserdata(L, 1);
+
+	if (!vm_compile(L, "expression", buffer_bytes(&expression->code), buffer_length(&expression->code)))
+		return lua_error(L);
+	lua_getupvalue(L, -1, 1);
+	lua_pushlightuserdata(L, expression);
+	lua_pushcclosure(L, field, 1);
+	lua_setfield(L, -2, "field");
+	lua_pop(L, 1);
+	expression->function = luaL_ref(L, LUA_REGISTRYINDEX);
+	return 0;
+}
+
+static int evaluate(lua_State *L)
+{
+	struct expression *expression = lua_touserdata(L, 1);
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, expression->function);
+	lua_call(L, 0, 1);
+	expression->holds = lua_toboolean(L, -1);
+	return 0;
+}
+
+bool expression_holds(struct expression *expression, expression_field *look_up, void *owner)
+{
+	char error[200];
+
+	expression->field = look_up;
+	expression->owner = owner;
+	expression->holds = false;
+	return vm_protected(expression->vm, evaluate, expression, error, sizeof error) && expression->holds;
+}
+
+struct expression *expression_new(const struct catalogue *catalogue, const char *text,
+                                  const struct service *const *services, size_t count, char *error, size_t size)
+{
+	struct expression *expression = calloc(1, sizeof *expression);
+	struct reading     reading = { services, count, NULL, error, size };
+
+	snprintf(error, size, "not enough memory");
+	if (!expression)
+		return NULL;
+	buffer_init(&expression->code, CODE);
+	reading.code = &expression->code;
+	expression->vm = vm_new(catalogue, NULL, NULL);
+	if (expression->vm && rewrite(&reading, text) &&
+	    vm_protected(expression->vm, compile, expression, error, size))
+		return expression;
+	expression_free(expression);
+	return NULL;
+}
+
+void expression_free(struct expression *expression)
+{
+	if (!expression)
+		return;
+	vm_free(expression->vm);
+	buffer_free(&expression->code);
+	free(expression);
+}
