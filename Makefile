@@ -29,6 +29,7 @@ sources := $(wildcard src/*.c src/*/*.c)
 objects := $(sources:%.c=$(out)/%.o)
 test_objects := $(patsubst %.c,$(out)/%.o,$(wildcard tests/unit/*.c))
 units := $(filter $(out)/tests/unit/test_%,$(test_objects:.o=))
+bench_objects := $(patsubst %.c,$(out)/%.o,$(wildcard tests/bench/*.c))
 
 # --- Flags ----------------------------------------------------------------------------------------
 
@@ -63,7 +64,7 @@ ifneq ($(compiling),)
 missing := $(shell $(deps) missing $(groups))
 
 ifneq ($(missing),)
-$(objects) $(test_objects) $(out)/scan: | missing
+$(objects) $(test_objects) $(bench_objects) $(out)/scan: | missing
 
 .PHONY: missing
 missing:
@@ -125,6 +126,14 @@ $(units): %: %.o $(with_units)
 	@echo '  LINK  $@'
 	$(quiet)$(link) -o $@ $^ $(link_with) $(cmocka)
 
+# The programs of the benchmark stand alone.
+.PHONY: bench-programs
+bench-programs: $(bench_objects:.o=)
+
+$(bench_objects:.o=): %: %.o
+	@echo '  LINK  $@'
+	$(quiet)$(link) -o $@ $< $(link_with)
+
 # After `make clean all` these are gone although they were remembered above.
 $(out)/flags:
 	$(call remember,$@,$(compiler) $(compile) $(link) $(link_with))
@@ -137,7 +146,7 @@ $(out)/compiler:
 .build/latest:
 	$(call remember,$@,$(out))
 
--include $(objects:.o=.d) $(test_objects:.o=.d)
+-include $(objects:.o=.d) $(test_objects:.o=.d) $(bench_objects:.o=.d)
 
 # --- Using it -------------------------------------------------------------------------------------
 
@@ -189,6 +198,10 @@ test-servers: ## the same against real servers on loopback (root: it installs an
 suite: program units
 	@SCAN=$(out)/scan BUILD=$(out) tests/run $(TESTS)
 
+.PHONY: bench
+bench: scan bench-programs ## measure scan beside the least that does the same: all, or BENCH="--quick floor ..."
+	@SCAN=./scan PROGRAMS=$(out)/tests/bench tests/bench/run $(BENCH)
+
 # `make check` runs all of these and names those that fail, `make check-NAME` runs one.
 checks := floors gcc clang sanitizers cppcheck format luacheck
 
@@ -205,10 +218,10 @@ check-floors:
 	@tests/run tests/floors.t
 
 check-gcc:
-	$(again) CC=gcc WERROR=1 program units
+	$(again) CC=gcc WERROR=1 program units bench-programs
 
 check-clang:
-	$(again) CC=clang WERROR=1 program units
+	$(again) CC=clang WERROR=1 program units bench-programs
 
 check-sanitizers: export ASAN_OPTIONS = detect_stack_use_after_return=1:strict_string_checks=1
 check-sanitizers: export UBSAN_OPTIONS = print_stacktrace=1

@@ -27,7 +27,7 @@ return {
       tell(report, head)
     elseif head.line then
       report("banner", head.line)
-      if not fault then banner.strange(report, "not HTTP", head.line) end
+      if not fault then banner.strange(report, "not HTTP", head.line, true) end
     end
     if fault then error(fault, 0) end
   end,

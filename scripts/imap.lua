@@ -67,7 +67,7 @@ return {
     local state = greeting:upper():match("^%* (%a+)")
     if state == "BYE" then return end
     if state ~= "OK" and state ~= "PREAUTH" then
-      return banner.strange(report, "not an IMAP greeting", greeting)
+      return banner.strange(report, "not an IMAP greeting", greeting, true)
     end
     local offered = advertised(greeting, report)
     if conn.tls or look_for_tls(conn, report, state, offered) then farewell(conn, "a2 LOGOUT", "^a2 ") end

@@ -11,7 +11,7 @@ return {
     if line:sub(1, 1) == "+" then
       farewell(conn, "QUIT")
     elseif line:sub(1, 1) ~= "-" then
-      banner.strange(report, "not a POP2 greeting", line)
+      banner.strange(report, "not a POP2 greeting", line, true)
     end
   end,
 }

@@ -25,7 +25,7 @@ return {
     if is_yes(line) then
       if conn.tls or ask_for_tls(conn, report) then farewell(conn, "QUIT") end
     elseif line:sub(1, 1) ~= "-" then
-      banner.strange(report, "not a POP3 greeting", line)
+      banner.strange(report, "not a POP3 greeting", line, true)
     end
   end,
 }

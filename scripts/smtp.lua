@@ -14,13 +14,6 @@ local function is_good(answer)
   return answer.code:sub(1, 1) == "2"
 end
 
--- EHLO, and HELO for a server that does not know it.
-local function say_hello(conn, report, name)
-  local answer = reply.ask(conn, report, "EHLO " .. name)
-  if answer and answer.code:sub(1, 1) == "5" then return reply.ask(conn, report, "HELO " .. name) end
-  return answer
-end
-
 -- Records what the answer to EHLO lists; true if STARTTLS is there.
 local function read_extensions(answer, report)
   local list, found = {}, false
@@ -44,9 +37,10 @@ end
 
 -- The whole conversation behind a good greeting; true if a good-bye is due.
 local function converse(conn, report, name)
-  local hello = say_hello(conn, report, name)
+  local hello = reply.ask(conn, report, "EHLO " .. name)
+  local offered = hello and is_good(hello) and read_extensions(hello, report)
+  if hello and hello.code:sub(1, 1) == "5" then hello = reply.ask(conn, report, "HELO " .. name) end
   if not hello then return false end
-  local offered = is_good(hello) and read_extensions(hello, report)
   if conn.tls then return hello.code ~= "421" end
   if offered then return ask_for_tls(conn, report) end
   starttls.absent(report, not is_good(hello) and table.concat(hello, "\n") or nil)

@@ -9,9 +9,9 @@
 --   Reads one line of the greeting, prints it and records it as "banner": together with the lines before
 --   it if there is a list of them, which it joins. What had come before a socket error is reported like a
 --   line, and the error raised.
--- banner.strange(report, what, line)
---   Warns "not-protocol" of a line that makes no sense here. No warning where the line is the greeting of
---   another protocol: the scan says that by itself.
+-- banner.strange(report, what, line [, first])
+--   Warns "not-protocol" of a line that makes no sense here. If it is the first of all and the greeting of
+--   another protocol, there is no need to: the scan says that by itself.
 local banner = {}
 
 function banner.line(conn, seconds)
@@ -36,8 +36,8 @@ function banner.read(conn, report, lines)
   return line
 end
 
-function banner.strange(report, what, line)
-  if not scan.classify(line) then report.warn("not-protocol", what .. ": " .. line) end
+function banner.strange(report, what, line, first)
+  if not (first and scan.classify(line)) then report.warn("not-protocol", what .. ": " .. line) end
 end
 
 return banner

@@ -29,40 +29,44 @@ local function parse(line)
   if mark == " " or mark == "" then return code, true end
 end
 
-local function next_line(conn, _, answer)
+local function next_line(conn, _, lines)
   local line = conn:readline()
-  answer[#answer + 1] = line
+  lines[#lines + 1] = line
   return line
 end
 
--- Add the lines of one reply to `answer`; `read` reads and adds one.
-local function collect(conn, report, free, read, answer)
-  answer.code = nil
-  while #answer < LINES do
-    local line = read(conn, report, answer)
-    local code, ended = parse(line)
-    if not answer.code then
-      if not code then return banner.strange(report, "not a reply", line) end
-      answer.code = code
-    elseif code ~= answer.code then
-      if not free then return banner.strange(report, "not a line of a " .. answer.code .. " reply", line) end
+-- Add the lines of one reply to `lines`; `read` adds one. Gives the reply, or nil and what is wrong.
+local function collect(conn, report, free, read, lines)
+  lines.code = nil
+  while #lines < LINES do
+    local code, ended = parse(read(conn, report, lines))
+    if not lines.code then
+      if not code then return nil, "not a reply" end
+      lines.code = code
+    elseif code ~= lines.code then
+      if not free then return nil, "not a line of a " .. lines.code .. " reply" end
       ended = false
     end
-    if ended then return answer end
+    if ended then return lines end
   end
   report.warn("oversize", "a reply of more than " .. LINES .. " lines")
 end
 
 function reply.greeting(conn, report, free)
-  local answer = {}
+  local lines = {}
+  local answer, wrong
   repeat
-    answer = collect(conn, report, free, banner.read, answer)
+    answer, wrong = collect(conn, report, free, banner.read, lines)
   until not answer or answer.code:sub(1, 1) ~= "1"
+  if wrong then banner.strange(report, wrong, lines[#lines], #lines == 1) end
   return answer
 end
 
 function reply.read(conn, report, free)
-  return collect(conn, report, free, next_line, {})
+  local lines = {}
+  local answer, wrong = collect(conn, report, free, next_line, lines)
+  if wrong then banner.strange(report, wrong, lines[#lines]) end
+  return answer
 end
 
 function reply.ask(conn, report, command, free)

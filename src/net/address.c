@@ -89,13 +89,32 @@ static void format_zone(uint32_t zone, char *text, size_t size)
 		snprintf(text, size, "%%%u", (unsigned)zone);
 }
 
+/* By hand: inet_ntop goes through sprintf, and each record of a large scan has its address twice. */
+static void format_ipv4(const struct in_addr *address, char *text)
+{
+	const unsigned char *bytes = (const unsigned char *)address;
+
+	for (int i = 0; i < 4; i++) {
+		unsigned byte = bytes[i];
+
+		if (i > 0)
+			*text++ = '.';
+		if (byte >= 100)
+			*text++ = (char)('0' + byte / 100);
+		if (byte >= 10)
+			*text++ = (char)('0' + byte / 10 % 10);
+		*text++ = (char)('0' + byte % 10);
+	}
+	*text = '\0';
+}
+
 void address_format(const struct address *address, char text[ADDRESS_TEXT])
 {
 	size_t used;
 
 	text[0] = '\0';
 	if (address_family(address) == AF_INET) {
-		inet_ntop(AF_INET, &address->socket.ipv4.sin_addr, text, ADDRESS_TEXT);
+		format_ipv4(&address->socket.ipv4.sin_addr, text);
 		return;
 	}
 	if (address_family(address) != AF_INET6)

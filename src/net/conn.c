@@ -3,6 +3,8 @@
 #include "base/buffer.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -23,6 +25,7 @@ struct conn {
 	bool readable, writable, failed, hangup;
 	bool connected;
 	bool ended; /* the server's half is closed, all of it is read from the socket */
+	int  reset; /* errno of a reset that came before the connection was noticed; 0: none */
 
 	struct buffer in;  /* what the server said and no verb has taken */
 	struct buffer out; /* what must go to the socket: TLS records only */
@@ -148,13 +151,31 @@ static enum io fail_connect(struct conn *conn, int error)
 	return fail(conn, PHASE_CONNECT, error);
 }
 
+/* The least port that this machine gives to clients; read once. */
+static unsigned first_ephemeral(void)
+{
+	static atomic_uint known;
+	unsigned           port = atomic_load_explicit(&known, memory_order_relaxed);
+	FILE              *file;
+
+	if (port != 0)
+		return port;
+	file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	if (!file || fscanf(file, "%u", &port) != 1 || port == 0)
+		port = 1024;
+	if (file)
+		fclose(file);
+	atomic_store_explicit(&known, port, memory_order_relaxed);
+	return port;
+}
+
 /* A connect to a local port of the ephemeral range can meet itself (TCP simultaneous open); that
- * is nobody's server. Ports below 1024 are never ephemeral, which spares a system call each. */
+ * is nobody's server. Other ports are spared the system call. */
 static bool met_itself(const struct conn *conn)
 {
 	struct address local;
 
-	return address_port(&conn->remote) >= 1024 && conn_local(conn, &local) &&
+	return address_port(&conn->remote) >= first_ephemeral() && conn_local(conn, &local) &&
 	       address_same(&local, &conn->remote) && address_port(&local) == address_port(&conn->remote);
 }
 
@@ -169,6 +190,7 @@ static void forget_attempt(struct conn *conn)
 {
 	close_socket(conn);
 	conn->readable = conn->writable = conn->failed = conn->hangup = conn->connected = conn->ended = false;
+	conn->reset = 0;
 	failure_clear(&conn->failure);
 }
 
@@ -199,7 +221,9 @@ enum io conn_connected(struct conn *conn)
 	if (conn->failed || conn->hangup) {
 		getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &size);
 		conn->failed = false;
-		if (error != 0)
+		if (error == ECONNRESET || error == EPIPE)
+			conn->reset = ECONNRESET; /* only what was connected can be reset: the read will tell */
+		else if (error != 0)
 			return fail_connect(conn, error);
 	}
 	return conn->writable ? connected(conn) : IO_WANT_WRITE;
@@ -226,6 +250,8 @@ static enum io receive(struct conn *conn, size_t room, size_t *length)
 	}
 	if (count < 0)
 		return fail(conn, PHASE_READ, errno);
+	if (count == 0 && conn->reset != 0)
+		return fail(conn, PHASE_READ, conn->reset);
 	if (count == 0) {
 		conn->ended = true;
 		return IO_EOF;

@@ -3,187 +3,299 @@
 #include "base/escape.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { SCHEMA_VERSION = 1, ENCODED = 1024 * 1024 };
+/* Encoded here, byte by byte into the record, and not by jansson's encoder: that one wants trees of
+ * valid UTF-8, and building them anew took more time than all else that is done for a connection. */
 
-/* --- strings that a server may have sent ----------------------------------------------------- */
+enum { SCHEMA_VERSION = 1, DEPTH = 16 };
 
-static json_t *clean_text(const char *bytes, size_t length)
+/* --- values ---------------------------------------------------------------------------------- */
+
+static void put(struct buffer *out, const char *text)
 {
-	struct buffer text;
-	json_t       *clean;
-
-	buffer_init(&text, ENCODED);
-	escape_utf8(&text, bytes, length);
-	clean = json_stringn_nocheck(buffer_bytes(&text), buffer_length(&text));
-	buffer_free(&text);
-	return clean;
+	buffer_append(out, text, strlen(text));
 }
 
-static json_t *base64(const char *bytes, size_t length)
+/* Can the byte stand in a JSON string as it is, whatever its neighbours? */
+static bool plain(unsigned char byte)
 {
-	struct buffer text;
-	json_t       *encoded;
-
-	buffer_init(&text, ENCODED);
-	escape_base64(&text, bytes, length);
-	encoded = json_stringn_nocheck(buffer_bytes(&text), buffer_length(&text));
-	buffer_free(&text);
-	return encoded;
+	return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
+
+/* One character that is not plain, or a bad byte; returns how many bytes it took. Controls, also those
+ * that only some readers take for line ends or directions, are written as escapes. */
+static size_t put_special(struct buffer *out, const char *bytes, size_t length)
+{
+	uint32_t code = 0;
+	size_t   taken = utf8_decode(bytes, length, &code);
+
+	if (taken == 0) {
+		put(out, "\xef\xbf\xbd"); /* U+FFFD */
+		return 1;
+	}
+	if (code == '"' || code == '\\')
+		buffer_append(out, (char[]){ '\\', (char)code }, 2);
+	else if (code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x2028 && code <= 0x202e) ||
+	         (code >= 0x200b && code <= 0x200f) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff)
+		buffer_format(out, "\\u%04x", (unsigned)code);
+	else
+		buffer_append(out, bytes, taken);
+	return taken;
+}
+
+static void put_string(struct buffer *out, const char *bytes, size_t length)
+{
+	size_t start = 0, at = 0;
+
+	buffer_append(out, "\"", 1);
+	while (at < length) {
+		if (plain((unsigned char)bytes[at])) {
+			at++;
+			continue;
+		}
+		buffer_append(out, bytes + start, at - start);
+		at += put_special(out, bytes + at, length - at);
+		start = at;
+	}
+	buffer_append(out, bytes + start, length - start);
+	buffer_append(out, "\"", 1);
+}
+
+static void put_unsigned(struct buffer *out, uint64_t number)
+{
+	char digits[20];
+	char *at = digits + sizeof digits;
+
+	do
+		*--at = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	buffer_append(out, at, (size_t)(digits + sizeof digits - at));
+}
+
+static void put_integer(struct buffer *out, int64_t number)
+{
+	if (number < 0)
+		buffer_append(out, "-", 1);
+	put_unsigned(out, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
+}
+
+/* Milliseconds to the microsecond. */
+static void put_ms(struct buffer *out, double ms)
+{
+	uint64_t microseconds = (uint64_t)(ms * 1000 + 0.5);
+	char     fraction[4] = { '.', (char)('0' + microseconds / 100 % 10), (char)('0' + microseconds / 10 % 10),
+		                 (char)('0' + microseconds % 10) };
+
+	put_unsigned(out, microseconds / 1000);
+	buffer_append(out, fraction, sizeof fraction);
+}
+
+static void put_base64(struct buffer *out, const json_t *string)
+{
+	buffer_append(out, "\"", 1);
+	escape_base64(out, json_string_value(string), json_string_length(string));
+	buffer_append(out, "\"", 1);
+}
+
+/* --- trees ----------------------------------------------------------------------------------- */
 
 static bool dirty(const json_t *value)
-{
-	return json_is_string(value) && !utf8_valid(json_string_value(value), json_string_length(value));
-}
-
-static bool any_dirty(const json_t *array)
 {
 	size_t  index;
 	json_t *element;
 
-	json_array_foreach (array, index, element)
-		if (dirty(element))
+	if (json_is_string(value))
+		return !utf8_valid(json_string_value(value), json_string_length(value));
+	json_array_foreach (value, index, element)
+		if (json_is_string(element) && dirty(element))
 			return true;
 	return false;
 }
 
 /* The exact bytes of a string, or of each string of an array. */
-static json_t *exact(const json_t *value)
+static void put_exact(struct buffer *out, const json_t *value)
 {
-	json_t *array, *element;
-	size_t  index;
-
-	if (json_is_string(value))
-		return base64(json_string_value(value), json_string_length(value));
-	array = json_array();
-	json_array_foreach (value, index, element)
-		json_array_append_new(array, json_is_string(element) ? exact(element) : json_null());
-	return array;
-}
-
-static json_t *clean(const json_t *value);
-
-static void add_clean(json_t *object, const char *key, const json_t *value)
-{
-	struct buffer name, sibling;
-	bool          needs_exact = dirty(value) || (json_is_array(value) && any_dirty(value));
-
-	buffer_init(&name, ENCODED);
-	buffer_init(&sibling, ENCODED);
-	escape_utf8(&name, key, strlen(key));
-	if (buffer_append(&name, "", 1))
-		json_object_set_new_nocheck(object, buffer_bytes(&name), clean(value));
-	if (needs_exact && buffer_text(&sibling, buffer_bytes(&name)) && buffer_append(&sibling, "_base64", 8))
-		json_object_set_new_nocheck(object, buffer_bytes(&sibling), exact(value));
-	buffer_free(&name);
-	buffer_free(&sibling);
-}
-
-static json_t *clean_object(const json_t *value)
-{
-	json_t     *object = json_object();
-	const char *key;
-	json_t     *member;
-
-	json_object_foreach ((json_t *)value, key, member)
-		add_clean(object, key, member);
-	return object;
-}
-
-static json_t *clean_array(const json_t *value)
-{
-	json_t *array = json_array();
 	size_t  index;
 	json_t *element;
 
-	json_array_foreach (value, index, element)
-		json_array_append_new(array, clean(element));
-	return array;
+	if (json_is_string(value)) {
+		put_base64(out, value);
+		return;
+	}
+	put(out, "[");
+	json_array_foreach (value, index, element) {
+		put(out, index > 0 ? "," : "");
+		if (json_is_string(element))
+			put_base64(out, element);
+		else
+			put(out, "null");
+	}
+	put(out, "]");
 }
 
-/* A copy of the tree in which every string is valid UTF-8. */
-static json_t *clean(const json_t *value)
+static void put_value(struct buffer *out, const json_t *value, int depth);
+
+static void put_array(struct buffer *out, const json_t *array, int depth)
 {
-	if (json_is_object(value))
-		return clean_object(value);
-	if (json_is_array(value))
-		return clean_array(value);
-	if (json_is_string(value))
-		return clean_text(json_string_value(value), json_string_length(value));
-	return json_incref((json_t *)value);
+	size_t  index;
+	json_t *element;
+
+	put(out, "[");
+	json_array_foreach (array, index, element) {
+		put(out, index > 0 ? "," : "");
+		put_value(out, element, depth);
+	}
+	put(out, "]");
+}
+
+static void put_object(struct buffer *out, const json_t *object, int depth)
+{
+	const char *key;
+	json_t     *member;
+	bool        first = true;
+
+	put(out, "{");
+	json_object_foreach ((json_t *)object, key, member) {
+		put(out, first ? "" : ",");
+		first = false;
+		put_string(out, key, strlen(key));
+		put(out, ":");
+		put_value(out, member, depth);
+		if (!dirty(member))
+			continue;
+		put(out, ",");
+		put_string(out, key, strlen(key));
+		out->end--; /* the name goes on */
+		put(out, "_base64\":");
+		put_exact(out, member);
+	}
+	put(out, "}");
+}
+
+static void put_value(struct buffer *out, const json_t *value, int depth)
+{
+	switch (depth > 0 && value ? json_typeof(value) : JSON_NULL) {
+	case JSON_OBJECT:
+		put_object(out, value, depth - 1);
+		break;
+	case JSON_ARRAY:
+		put_array(out, value, depth - 1);
+		break;
+	case JSON_STRING:
+		put_string(out, json_string_value(value), json_string_length(value));
+		break;
+	case JSON_INTEGER:
+		put_integer(out, json_integer_value(value));
+		break;
+	case JSON_REAL:
+		buffer_format(out, "%.15g", json_real_value(value));
+		break;
+	case JSON_TRUE:
+		put(out, "true");
+		break;
+	case JSON_FALSE:
+		put(out, "false");
+		break;
+	case JSON_NULL:
+		put(out, "null");
+		break;
+	}
 }
 
 /* --- the record ------------------------------------------------------------------------------ */
 
-static void set(json_t *object, const char *key, json_t *value)
+/* A text of ours that may hold bytes of a server: with its exact bytes beside it where they are not
+ * valid UTF-8. */
+static void put_member(struct buffer *out, const char *key, const char *text)
 {
-	json_object_set_new_nocheck(object, key, value);
+	size_t length = strlen(text);
+
+	buffer_append(out, "\"", 1);
+	put(out, key);
+	put(out, "\":");
+	put_string(out, text, length);
+	if (utf8_valid(text, length))
+		return;
+	put(out, ",\"");
+	put(out, key);
+	put(out, "_base64\":\"");
+	escape_base64(out, text, length);
+	put(out, "\"");
 }
 
-static void set_raw(json_t *object, const char *key, const char *text)
-{
-	json_t *value = json_string_nocheck(text);
-
-	add_clean(object, key, value);
-	json_decref(value);
-}
-
-static json_t *address(const struct outcome *outcome)
+static void put_address(struct buffer *out, const struct address *address)
 {
 	char text[ADDRESS_TEXT];
 
-	if (address_family(&outcome->address) == AF_UNSPEC)
-		return json_null();
-	address_format(&outcome->address, text);
-	return json_string_nocheck(text);
+	if (address_family(address) == AF_UNSPEC) {
+		put(out, "null");
+		return;
+	}
+	address_format(address, text);
+	put_string(out, text, strlen(text));
 }
 
-static json_t *error(const struct failure *failure)
+static void put_failure(struct buffer *out, const struct failure *failure)
 {
-	json_t *object;
-
-	if (!failure_present(failure))
-		return json_null();
-	object = json_object();
-	set(object, "phase", json_string_nocheck(phase_name(failure->phase)));
-	set(object, "code", json_string_nocheck(failure->code));
-	set_raw(object, "message", failure->message);
-	set(object, "errno", failure->error ? json_integer(failure->error) : json_null());
-	return object;
+	if (!failure_present(failure)) {
+		put(out, "null");
+		return;
+	}
+	put(out, "{\"phase\":\"");
+	put(out, phase_name(failure->phase));
+	put(out, "\",\"code\":");
+	put_string(out, failure->code, strlen(failure->code));
+	put(out, ",");
+	put_member(out, "message", failure->message);
+	put(out, ",\"errno\":");
+	if (failure->error)
+		put_integer(out, failure->error);
+	else
+		put(out, "null");
+	put(out, "}");
 }
 
-static json_t *record(const struct host *host, const struct outcome *outcome)
+static void put_who(struct buffer *out, const struct host *host, const struct outcome *outcome)
 {
-	json_t *object = json_object();
-
-	set(object, "schema", json_integer(SCHEMA_VERSION));
-	set_raw(object, "host", host->target.name);
-	set(object, "address", address(outcome));
-	set(object, "port", json_integer(outcome->port));
-	set(object, "service", json_string_nocheck(outcome->service));
-	set(object, "state", json_string_nocheck(outcome_state_name(outcome->state)));
-	set(object, "ms", json_real((double)(long long)(outcome->ms * 1000 + 0.5) / 1000));
-	set(object, "data", outcome->report.data ? clean(outcome->report.data) : json_object());
-	set(object, "tls", outcome->tls ? clean(outcome->tls) : json_null());
-	set(object, "warnings", outcome->report.warnings ? clean(outcome->report.warnings) : json_array());
-	set(object, "error", error(&outcome->failure));
-	return object;
+	put(out, "{\"schema\":");
+	put_unsigned(out, SCHEMA_VERSION);
+	put(out, ",");
+	put_member(out, "host", host->target.name);
+	put(out, ",\"address\":");
+	put_address(out, &outcome->address);
+	put(out, ",\"port\":");
+	put_unsigned(out, outcome->port);
+	put(out, ",\"service\":");
+	put_string(out, outcome->service, strlen(outcome->service));
 }
 
-static int append(const char *bytes, size_t length, void *out)
+static void put_what(struct buffer *out, const struct outcome *outcome)
 {
-	return buffer_append(out, bytes, length) ? 0 : -1;
+	put(out, ",\"state\":\"");
+	put(out, outcome_state_name(outcome->state));
+	put(out, "\",\"ms\":");
+	put_ms(out, outcome->ms);
+	put(out, ",\"data\":");
+	if (outcome->report.data)
+		put_value(out, outcome->report.data, DEPTH);
+	else
+		put(out, "{}");
+	put(out, ",\"tls\":");
+	put_value(out, outcome->tls, DEPTH);
+	put(out, ",\"warnings\":");
+	if (outcome->report.warnings)
+		put_value(out, outcome->report.warnings, DEPTH);
+	else
+		put(out, "[]");
+	put(out, ",\"error\":");
+	put_failure(out, &outcome->failure);
 }
 
+/* Nothing is appended past the buffer's maximum; if its end was not reached, the last byte fits. */
 bool json_record(struct buffer *out, const struct host *host, const struct outcome *outcome)
 {
-	json_t *object = record(host, outcome);
-	bool    good = object && json_dump_callback(object, append, out, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0 &&
-	            buffer_append(out, "\n", 1);
-
-	json_decref(object);
-	return good;
+	put_who(out, host, outcome);
+	put_what(out, outcome);
+	return buffer_append(out, "}\n", 2);
 }

@@ -231,6 +231,13 @@ static void tick(void *owner, const char *waiting, bool asked)
 		progress_show(stderr, output->tally, waiting, true);
 }
 
+static void flush(void *owner)
+{
+	struct output *output = owner;
+
+	writer_flush(output->writer);
+}
+
 static bool full(void *owner)
 {
 	struct output *output = owner;
@@ -252,6 +259,7 @@ struct listener output_listener(struct output *output)
 		.changed = streams(output) ? stream : NULL,
 		.outcome = on_outcome,
 		.host = on_host,
+		.flush = flush,
 		.full = full,
 		.broken = broken,
 		.tick = tick,

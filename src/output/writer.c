@@ -1,5 +1,7 @@
 #include "output/writer.h"
 
+#include "base/buffer.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -7,11 +9,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-struct record {
-	struct record *next;
-	size_t         length;
-	char           bytes[];
-};
+/* Beyond the size at which the writer is full there is room for what is under way. */
+enum { MAXIMUM = 64 * 1024 * 1024 };
 
 struct writer {
 	int         fd;
@@ -20,10 +19,10 @@ struct writer {
 	uv_mutex_t  lock;
 	uv_cond_t   more;
 
-	struct record *first, **last;
-	size_t         queued; /* bytes */
-	bool           closing, was_full;
-	int            error; /* of the first write that failed */
+	struct buffer queue;    /* what waits */
+	struct buffer writing;  /* what the thread is writing; touched by no other */
+	bool          closing, was_full, asleep;
+	int           error; /* of the first write that failed */
 
 	void (*nudge)(void *owner);
 	void *owner;
@@ -44,31 +43,34 @@ static int write_all(int fd, const char *bytes, size_t length)
 	return 0;
 }
 
-/* Take the whole queue, waiting for one; NULL: there will be no more. */
-static struct record *take(struct writer *writer)
+/* Take the whole queue, waiting for one; false: there will be no more. */
+static bool take(struct writer *writer)
 {
-	struct record *records;
+	struct buffer empty = writer->writing;
+	bool          some;
 
 	uv_mutex_lock(&writer->lock);
-	while (!writer->first && !writer->closing)
+	while (buffer_length(&writer->queue) == 0 && !writer->closing) {
+		writer->asleep = true;
 		uv_cond_wait(&writer->more, &writer->lock);
-	records = writer->first;
-	writer->first = NULL;
-	writer->last = &writer->first;
+	}
+	writer->asleep = false;
+	writer->writing = writer->queue;
+	writer->queue = empty;
+	some = buffer_length(&writer->writing) > 0;
 	uv_mutex_unlock(&writer->lock);
-	return records;
+	return some;
 }
 
-/* One record is out, or given up: count it, and say so if somebody may be waiting for that. */
-static void settle(struct writer *writer, size_t length, int error)
+/* What was taken is out, or given up: say so if somebody may be waiting for that. */
+static void settle(struct writer *writer, int error)
 {
 	bool tell;
 
+	buffer_clear(&writer->writing);
 	uv_mutex_lock(&writer->lock);
-	writer->queued -= length;
-	tell = writer->was_full && writer->queued <= WRITER_QUEUE / 2;
-	if (tell)
-		writer->was_full = false;
+	tell = writer->was_full;
+	writer->was_full = false;
 	if (error != 0 && writer->error == 0) {
 		writer->error = error;
 		tell = true;
@@ -81,19 +83,12 @@ static void settle(struct writer *writer, size_t length, int error)
 static void run(void *argument)
 {
 	struct writer *writer = argument;
-	struct record *records;
 	int            error = 0;
 
-	while ((records = take(writer)) != NULL) {
-		while (records) {
-			struct record *next = records->next;
-
-			if (error == 0)
-				error = write_all(writer->fd, records->bytes, records->length);
-			settle(writer, records->length, error);
-			free(records);
-			records = next;
-		}
+	while (take(writer)) {
+		if (error == 0)
+			error = write_all(writer->fd, buffer_bytes(&writer->writing), buffer_length(&writer->writing));
+		settle(writer, error);
 	}
 }
 
@@ -131,7 +126,8 @@ struct writer *writer_open(const char *path, bool append)
 		free(writer);
 		return NULL;
 	}
-	writer->last = &writer->first;
+	buffer_init(&writer->queue, MAXIMUM);
+	buffer_init(&writer->writing, MAXIMUM);
 	uv_mutex_init(&writer->lock);
 	uv_cond_init(&writer->more);
 	if (uv_thread_create(&writer->thread, run, writer) != 0) {
@@ -154,22 +150,20 @@ void writer_listen(struct writer *writer, void (*nudge)(void *owner), void *owne
 
 void writer_put(struct writer *writer, const char *bytes, size_t length)
 {
-	struct record *record = malloc(sizeof *record + length);
-
 	uv_mutex_lock(&writer->lock);
-	if (!record && writer->error == 0)
+	if (writer->error == 0 && !buffer_append(&writer->queue, bytes, length))
 		writer->error = ENOMEM;
-	if (record && writer->error == 0) {
-		*record = (struct record){ .length = length };
-		memcpy(record->bytes, bytes, length);
-		*writer->last = record;
-		writer->last = &record->next;
-		writer->queued += length;
-		record = NULL;
+	uv_mutex_unlock(&writer->lock);
+}
+
+void writer_flush(struct writer *writer)
+{
+	uv_mutex_lock(&writer->lock);
+	if (writer->asleep && buffer_length(&writer->queue) > 0) {
+		writer->asleep = false; /* one call wakes it */
 		uv_cond_signal(&writer->more);
 	}
 	uv_mutex_unlock(&writer->lock);
-	free(record);
 }
 
 bool writer_full(struct writer *writer)
@@ -177,7 +171,7 @@ bool writer_full(struct writer *writer)
 	bool full;
 
 	uv_mutex_lock(&writer->lock);
-	full = writer->queued >= WRITER_QUEUE;
+	full = buffer_length(&writer->queue) >= WRITER_QUEUE;
 	if (full)
 		writer->was_full = true;
 	uv_mutex_unlock(&writer->lock);
@@ -213,6 +207,8 @@ int writer_close(struct writer *writer)
 		error = errno;
 	uv_mutex_destroy(&writer->lock);
 	uv_cond_destroy(&writer->more);
+	buffer_free(&writer->queue);
+	buffer_free(&writer->writing);
 	free(writer);
 	return error;
 }

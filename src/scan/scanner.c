@@ -98,6 +98,13 @@ static void host_over(void *owner, struct host *host)
 	scanner->scan.listener.host(scanner->scan.listener.owner, host);
 }
 
+static void flush(void *owner)
+{
+	struct scanner *scanner = owner;
+
+	scanner->scan.listener.flush(scanner->scan.listener.owner);
+}
+
 static void finished(void *owner)
 {
 	struct scanner *scanner = owner;
@@ -277,6 +284,7 @@ struct scanner *scanner_new(const struct scan *scan)
 		.changed = scan->listener.changed ? changed : NULL,
 		.outcome = outcome,
 		.host = host_over,
+		.flush = flush,
 		.finished = finished,
 	};
 	return scanner;

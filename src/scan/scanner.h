@@ -21,6 +21,7 @@ struct listener {
 	void (*changed)(void *owner, struct host *host); /* NULL: not interested in what is not finished */
 	void (*outcome)(void *owner, const struct host *host, const struct outcome *outcome);
 	void (*host)(void *owner, struct host *host);
+	void (*flush)(void *owner);  /* what was told may go out now */
 	bool (*full)(void *owner);   /* no more for now: scanner_nudge will be called */
 	bool (*broken)(void *owner); /* nothing can be delivered any more: give up */
 	/* From scanner_run's own thread, every SCANNER_TICK ms, and when SIGUSR1 asks: `waiting` says what

@@ -435,6 +435,7 @@ static bool turn(void *owner)
 	}
 	while (started < STARTS && step(worker))
 		started++;
+	worker->employer->flush(worker->employer->owner);
 	if (worker->exhausted && worker->hosts == 0)
 		loop_stop(worker->loop);
 	else if (worker->exhausted && worker->hosts <= LAST_HOSTS)
@@ -448,6 +449,7 @@ static void run(void *argument)
 {
 	struct worker *worker = argument;
 
+	vm_watch_thread();
 	loop_run(worker->loop, turn, worker);
 	worker->employer->finished(worker->employer->owner);
 }

@@ -37,7 +37,8 @@ struct employer {
 	void (*changed)(void *owner, struct host *host); /* something new is known of it; may be NULL */
 	void (*outcome)(void *owner, const struct host *host, const struct outcome *outcome);
 	void (*host)(void *owner, struct host *host); /* all of it is known; it is freed after the call */
-	void (*finished)(void *owner);                /* the thread is about to end */
+	void (*flush)(void *owner);    /* a turn is over: what was told may go out */
+	void (*finished)(void *owner); /* the thread is about to end */
 };
 
 struct worker;

@@ -373,14 +373,15 @@ static char *read_source(const char *path, size_t *length, const char **reason)
 }
 
 /* A state of its own for each file: what one does while it loads, no other can see. */
-static bool run_file(struct catalogue *catalogue, int (*read)(lua_State *L), void *argument)
+static bool run_file(struct catalogue *catalogue, const char *path, int (*read)(lua_State *L), void *argument)
 {
 	struct vm *vm = vm_new(catalogue, NULL, NULL);
-	char       error[600] = "not enough memory";
+	char       error[600] = "not enough memory", line[PATH_TEXT + 600];
 	bool       good = vm && vm_protected(vm, read, argument, error, sizeof error);
 
+	snprintf(line, sizeof line, "%s: %s", path, error);
 	if (!good)
-		add_problem(catalogue, error);
+		add_problem(catalogue, strncmp(error, path, strlen(path)) == 0 ? error : line);
 	vm_free(vm);
 	return good;
 }
@@ -404,7 +405,7 @@ static void load_groups(struct catalogue *catalogue, const char *path)
 	struct grouping grouping = { .catalogue = catalogue };
 
 	if (read_file(catalogue, &grouping.file, path))
-		run_file(catalogue, declare_groups, &grouping);
+		run_file(catalogue, path, declare_groups, &grouping);
 	free((char *)grouping.file.path);
 	free((char *)grouping.file.source);
 }
@@ -436,7 +437,7 @@ static void load_file(struct catalogue *catalogue, const char *path)
 	struct script *script = add_script(catalogue, path);
 
 	if (script)
-		script->broken = !read_file(catalogue, script, path) || !run_file(catalogue, declare, script);
+		script->broken = !read_file(catalogue, script, path) || !run_file(catalogue, path, declare, script);
 }
 
 static int is_script(const struct dirent *entry)

@@ -5,6 +5,7 @@
 void report_init(struct report *report)
 {
 	memset(report, 0, sizeof *report);
+	report->budget = REPORT_BYTES;
 	buffer_init(&report->lines, REPORT_LINES);
 }
 
@@ -50,9 +51,13 @@ void report_print(struct report *report, const char *text, size_t length)
 void report_warn(struct report *report, const char *code, const char *text, size_t length)
 {
 	static const char prefix[] = "warning: ";
-	json_t           *warning = json_object();
+	json_t           *warning;
 	struct buffer     line;
 
+	if (report->budget < length)
+		return;
+	report->budget -= length;
+	warning = json_object();
 	if (!report->warnings)
 		report->warnings = json_array();
 	json_object_set_new_nocheck(warning, "code", json_string_nocheck(code));

@@ -8,11 +8,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { REPORT_LINES = 64 * 1024 };
+enum { REPORT_LINES = 64 * 1024, REPORT_BYTES = 256 * 1024 };
 
 struct report {
 	json_t       *data;     /* object, or NULL while empty; strings may hold any bytes */
 	json_t       *warnings; /* array of {code, text}, or NULL while empty */
+	size_t        budget;   /* bytes that may still be recorded */
 	struct buffer lines;    /* see report_next */
 	/* Called after each line, if set, so that a reader sees it as soon as it is known. */
 	void (*changed)(void *owner);

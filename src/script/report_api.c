@@ -52,7 +52,7 @@ static int call(lua_State *L)
 	luaL_argcheck(L, lua_isnoneornil(L, 4) || lua_isstring(L, 4) || lua_isboolean(L, 4), 4,
 	              "text, or false to print nothing");
 	check_key(L, task->setup.script, key);
-	report_set(report, key, value_to_json(L, 3));
+	report_set(report, key, value_to_json(L, 3, &report->budget));
 	print(L, report, lua_isnoneornil(L, 4) || (lua_isboolean(L, 4) && lua_toboolean(L, 4)) ? 3 : 4);
 	return 0;
 }

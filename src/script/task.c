@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* How a coroutine left the processor for good. */
-enum exit { EXIT_RETURN, EXIT_ERROR, EXIT_DEADLINE, EXIT_KILLED, EXIT_STRAY_YIELD };
+enum exit { EXIT_RETURN, EXIT_ERROR, EXIT_DEADLINE, EXIT_KILLED, EXIT_MEMORY, EXIT_STRAY_YIELD };
 
 static void end(struct task *task, enum exit exit);
 
@@ -71,13 +71,13 @@ static void resume(struct task *task, int arguments)
 	struct vm *vm = task->setup.vm;
 	int        count, status;
 
-	vm_enter(vm, task, task->spent);
+	vm_enter(vm, task->thread, task, task->spent);
 	status = lua_resume(task->thread, vm->state, arguments, &count);
 	task->spent = vm_leave(vm);
-	if (status == LUA_ERRMEM)
-		vm->retired = true;
 	if (vm->killed)
 		end(task, EXIT_KILLED);
+	else if (status == LUA_ERRMEM)
+		end(task, EXIT_MEMORY);
 	else if (status == LUA_OK)
 		end(task, EXIT_RETURN);
 	else if (status != LUA_YIELD)
@@ -118,11 +118,11 @@ void task_wake(struct task *task)
 
 /* --- ending ---------------------------------------------------------------------------------- */
 
-static void judge_killed(const struct task *task, struct task_result *result)
+/* The probe broke a limit, or the rules. */
+static void judge_broken(const struct task *task, struct task_result *result, const char *code, const char *why)
 {
 	result->end = TASK_BROKEN;
-	failure_set(&result->failure, PHASE_SCRIPT, "script-killed", "%s: the probe used up its CPU time (%s)",
-	            task->setup.script->path, task->spent > 200 * 1000 * 1000 ? "250 ms in all" : "50 ms without waiting");
+	failure_set(&result->failure, PHASE_SCRIPT, code, "%s: the probe %s", task->setup.script->path, why);
 }
 
 /* What stands on the stopped coroutine's stack top is its error. */
@@ -155,12 +155,15 @@ static void judge(const struct task *task, enum exit exit, struct task_result *r
 		            task->setup.deadline_seconds);
 		break;
 	case EXIT_KILLED:
-		judge_killed(task, result);
+		judge_broken(task, result, "script-killed",
+		             task->spent > VM_PROBE_TICKS ? "used up its CPU time, 250 ms in all"
+		                                          : "used up its CPU time, 50 ms without waiting");
+		break;
+	case EXIT_MEMORY:
+		judge_broken(task, result, "script-killed", "used more memory than the 16 MiB that there are for all");
 		break;
 	case EXIT_STRAY_YIELD:
-		result->end = TASK_BROKEN;
-		failure_set(&result->failure, PHASE_SCRIPT, "script-error", "%s: the probe yielded by itself",
-		            task->setup.script->path);
+		judge_broken(task, result, "script-error", "yielded by itself");
 		break;
 	}
 }
@@ -227,7 +230,7 @@ static void end(struct task *task, enum exit exit)
 	wait_forget(task);
 	judge(task, exit, &result);
 	vm_protected(vm, close_thread, &closing, error, sizeof error);
-	if (exit == EXIT_KILLED)
+	if (exit == EXIT_KILLED || exit == EXIT_MEMORY)
 		vm->retired = true;
 	conn_api_release(task);
 	vm->task_count--;

@@ -58,7 +58,7 @@ struct task {
 	struct task_setup setup;
 	struct lua_State *thread;
 	int               reference;
-	uint64_t          spent; /* CPU, ns */
+	unsigned          spent; /* CPU time, in the ticks of vm.h */
 
 	/* The one wait slot, see wait.h. */
 	struct {

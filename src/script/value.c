@@ -5,10 +5,28 @@
 #include <math.h>
 #include <stdbool.h>
 
-/* Builds a tree or returns NULL and sets `*fault`: nothing raises while a tree is half made. */
-static json_t *build(lua_State *L, int index, int depth, const char **fault);
+enum { NODE_BYTES = 8 };
 
-static json_t *build_array(lua_State *L, int index, lua_Integer count, int depth, const char **fault)
+struct building {
+	const char *fault;  /* why there is no tree */
+	size_t     *budget; /* bytes left */
+};
+
+/* Take the bytes of a value, and a little for its being there, from the budget. */
+static bool afford(struct building *building, size_t bytes)
+{
+	if (bytes + NODE_BYTES > *building->budget) {
+		building->fault = "a probe reports at most 256 KiB";
+		return false;
+	}
+	*building->budget -= bytes + NODE_BYTES;
+	return true;
+}
+
+/* Builds a tree or returns NULL and says the fault: nothing raises while a tree is half made. */
+static json_t *build(lua_State *L, int index, int depth, struct building *building);
+
+static json_t *build_array(lua_State *L, int index, lua_Integer count, int depth, struct building *building)
 {
 	json_t *array = json_array();
 
@@ -16,7 +34,7 @@ static json_t *build_array(lua_State *L, int index, lua_Integer count, int depth
 		json_t *element;
 
 		lua_rawgeti(L, index, i);
-		element = build(L, lua_gettop(L), depth - 1, fault);
+		element = build(L, lua_gettop(L), depth - 1, building);
 		lua_pop(L, 1);
 		if (!element) {
 			json_decref(array);
@@ -28,29 +46,29 @@ static json_t *build_array(lua_State *L, int index, lua_Integer count, int depth
 }
 
 /* [-0, +0, -] The pair on top of the stack goes into `object`. */
-static bool add_pair(lua_State *L, json_t *object, int depth, const char **fault)
+static bool add_pair(lua_State *L, json_t *object, int depth, struct building *building)
 {
 	json_t *value;
 
 	if (lua_type(L, -2) != LUA_TSTRING) {
-		*fault = "a key of a reported table is not a text";
+		building->fault = "a key of a reported table is not a text";
 		return false;
 	}
 	if (json_object_size(object) == VALUE_KEYS) {
-		*fault = "a reported table has more than 256 keys";
+		building->fault = "a reported table has more than 256 keys";
 		return false;
 	}
-	value = build(L, lua_gettop(L), depth - 1, fault);
+	value = build(L, lua_gettop(L), depth - 1, building);
 	return value && json_object_set_new_nocheck(object, lua_tostring(L, -2), value) == 0;
 }
 
-static json_t *build_object(lua_State *L, int index, int depth, const char **fault)
+static json_t *build_object(lua_State *L, int index, int depth, struct building *building)
 {
 	json_t *object = json_object();
 
 	lua_pushnil(L);
 	while (lua_next(L, index) != 0) {
-		if (!add_pair(L, object, depth, fault)) {
+		if (!add_pair(L, object, depth, building)) {
 			lua_pop(L, 2);
 			json_decref(object);
 			return NULL;
@@ -60,20 +78,20 @@ static json_t *build_object(lua_State *L, int index, int depth, const char **fau
 	return object;
 }
 
-static json_t *build_table(lua_State *L, int index, int depth, const char **fault)
+static json_t *build_table(lua_State *L, int index, int depth, struct building *building)
 {
 	lua_Unsigned count = lua_rawlen(L, index);
 
 	if (depth == 0 || !lua_checkstack(L, 4)) {
-		*fault = "a reported table is nested too deep";
+		building->fault = "a reported table is nested too deep";
 		return NULL;
 	}
 	if (count > VALUE_KEYS) {
-		*fault = "a reported table has more than 256 elements";
+		building->fault = "a reported table has more than 256 elements";
 		return NULL;
 	}
-	return count > 0 ? build_array(L, index, (lua_Integer)count, depth, fault)
-	                 : build_object(L, index, depth, fault);
+	return count > 0 ? build_array(L, index, (lua_Integer)count, depth, building)
+	                 : build_object(L, index, depth, building);
 }
 
 static json_t *build_number(lua_State *L, int index)
@@ -85,11 +103,13 @@ static json_t *build_number(lua_State *L, int index)
 	return isfinite(number) ? json_real(number) : json_null();
 }
 
-static json_t *build(lua_State *L, int index, int depth, const char **fault)
+static json_t *build(lua_State *L, int index, int depth, struct building *building)
 {
 	const char *text;
 	size_t      length;
 
+	if (!afford(building, 0))
+		return NULL;
 	switch (lua_type(L, index)) {
 	case LUA_TNIL:
 		return json_null();
@@ -99,22 +119,22 @@ static json_t *build(lua_State *L, int index, int depth, const char **fault)
 		return build_number(L, index);
 	case LUA_TSTRING:
 		text = lua_tolstring(L, index, &length);
-		return json_stringn_nocheck(text, length);
+		return afford(building, length) ? json_stringn_nocheck(text, length) : NULL;
 	case LUA_TTABLE:
-		return build_table(L, index, depth, fault);
+		return build_table(L, index, depth, building);
 	default:
-		*fault = "a reported value is neither text, number, boolean nor table";
+		building->fault = "a reported value is neither text, number, boolean nor table";
 		return NULL;
 	}
 }
 
-json_t *value_to_json(lua_State *L, int index)
+json_t *value_to_json(lua_State *L, int index, size_t *budget)
 {
-	const char *fault = "not enough memory";
-	json_t     *value = build(L, lua_absindex(L, index), VALUE_DEPTH, &fault);
+	struct building building = { "not enough memory", budget };
+	json_t         *value = build(L, lua_absindex(L, index), VALUE_DEPTH, &building);
 
 	if (!value)
-		luaL_error(L, "%s", fault);
+		luaL_error(L, "%s", building.fault);
 	return value;
 }
 

@@ -7,13 +7,12 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-/* CPU time: a look every HOOK_INSTRUCTIONS; a resume and a probe in all, in nanoseconds. */
-enum { HOOK_INSTRUCTIONS = 10000, RESUME_BUDGET = 50 * 1000 * 1000, PROBE_BUDGET = 250 * 1000 * 1000 };
+#include <unistd.h>
 
 enum { IDLE_THREADS = 1024, SOURCE_LIMIT = 256 * 1024 };
 
@@ -40,55 +39,68 @@ static void *allocate(void *context, void *block, size_t old, size_t size)
 
 /* --- CPU time -------------------------------------------------------------------------------- */
 
-static uint64_t cpu_now(void)
-{
-	struct timespec now;
+/* The Lua state whose script this thread is running, for the timer's signal handler. */
+static _Thread_local struct vm *volatile watched;
 
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
-/* Past the budget a coroutine is yielded away, which no pcall catches; where it cannot yield it
- * is interrupted at every instruction until it is out. */
-static void stop(lua_State *L, lua_Hook hook)
+/* Past the budget a coroutine is yielded away, which no pcall catches; where it cannot yield it is
+ * interrupted at every instruction until it is out. */
+static void interrupt(lua_State *L, lua_Debug *debug)
 {
-	vm_of(L)->killed = true;
-	lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+	(void)debug;
+	lua_sethook(L, interrupt, LUA_MASKCOUNT, 1);
 	if (lua_isyieldable(L))
 		lua_yield(L, 0);
 	else
-		luaL_error(L, "CPU limit");
+		luaL_error(L, "the script used up its CPU time");
 }
 
-static void look_at_clock(lua_State *L, lua_Debug *debug)
+/* Runs in the thread that runs the script, in the middle of it. Setting a hook is what Lua allows to
+ * be done from a signal handler, and all that is done here; the script stops at its next instruction. */
+static void tick(int signal)
 {
-	struct vm *vm = vm_of(L);
-	uint64_t   now = cpu_now();
-	uint64_t   used;
+	struct vm *vm = watched;
 
-	(void)debug;
-	if (vm->slice_start == 0)
-		vm->slice_start = now;
-	used = now - vm->slice_start;
-	if (vm->killed || used > RESUME_BUDGET || vm->spent + used > PROBE_BUDGET)
-		stop(L, look_at_clock);
+	(void)signal;
+	if (!vm || !vm->on_processor)
+		return;
+	vm->slice++;
+	if (vm->slice <= VM_RESUME_TICKS && vm->spent + vm->slice <= VM_PROBE_TICKS)
+		return;
+	vm->killed = true;
+	lua_sethook(vm->on_processor, interrupt, LUA_MASKCOUNT, 1);
 }
 
-void vm_enter(struct vm *vm, struct task *task, uint64_t spent)
+bool vm_watch_thread(void)
+{
+	static _Thread_local bool done;
+	struct itimerspec         every = { { 0, VM_TICK * 1000000 }, { 0, VM_TICK * 1000000 } };
+	struct sigaction          action = { .sa_handler = tick, .sa_flags = SA_RESTART };
+	struct sigevent           event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN };
+	timer_t                   timer;
+
+	if (done)
+		return true;
+	event._sigev_un._tid = gettid();
+	done = sigaction(SIGRTMIN, &action, NULL) == 0 && timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) == 0 &&
+	       timer_settime(timer, 0, &every, NULL) == 0;
+	return done;
+}
+
+void vm_enter(struct vm *vm, lua_State *thread, struct task *task, unsigned spent)
 {
 	vm->running = task;
-	vm->slice_start = 0;
+	vm->slice = 0;
 	vm->spent = spent;
 	vm->killed = false;
+	watched = vm;
+	vm->on_processor = thread;
 }
 
-uint64_t vm_leave(struct vm *vm)
+unsigned vm_leave(struct vm *vm)
 {
-	if (vm->slice_start != 0)
-		vm->spent += cpu_now() - vm->slice_start;
-	vm->slice_start = 0;
+	vm->on_processor = NULL;
 	vm->running = NULL;
-	return vm->spent;
+	return vm->spent + vm->slice;
 }
 
 /* --- the sandbox ----------------------------------------------------------------------------- */
@@ -280,8 +292,7 @@ bool vm_protected(struct vm *vm, lua_CFunction function, void *argument, char *e
 	lua_State *L = vm->state;
 	bool       good;
 
-	vm_enter(vm, NULL, 0);
-	lua_sethook(L, look_at_clock, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+	vm_enter(vm, L, NULL, 0);
 	lua_pushcfunction(L, function);
 	lua_pushlightuserdata(L, argument);
 	good = lua_pcall(L, 1, 0, 0) == LUA_OK;
@@ -290,9 +301,10 @@ bool vm_protected(struct vm *vm, lua_CFunction function, void *argument, char *e
 
 		snprintf(error, size, "%s", message);
 	}
-	lua_sethook(L, NULL, 0, 0);
 	lua_settop(L, 0);
 	vm_leave(vm);
+	if (vm->killed)
+		lua_sethook(L, NULL, 0, 0);
 	return good;
 }
 
@@ -303,6 +315,7 @@ struct vm *vm_new(const struct catalogue *catalogue, struct loop *loop, struct t
 
 	if (!vm)
 		return NULL;
+	vm_watch_thread();
 	vm->catalogue = catalogue;
 	vm->loop = loop;
 	vm->tls = tls;
@@ -379,7 +392,6 @@ lua_State *vm_take_thread(lua_State *L, int *reference)
 	}
 	*reference = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_pop(L, 1);
-	lua_sethook(thread, look_at_clock, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
 	return thread;
 }
 

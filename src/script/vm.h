@@ -33,9 +33,10 @@ struct vm {
 
 	size_t memory, memory_limit; /* bytes */
 
-	uint64_t slice_start; /* thread CPU time in ns of the first look in this resume, 0: none yet */
-	uint64_t spent;       /* CPU time of the running task in former resumes, ns */
-	bool     killed;      /* the running coroutine went past its budget */
+	/* CPU time, counted by the ticks of a timer of the thread while a script is on the processor. */
+	struct lua_State *on_processor;      /* NULL: none is */
+	volatile unsigned slice, spent;      /* ticks: of this resume; of the task before it */
+	volatile bool     killed;            /* the coroutine went past its budget */
 
 	int  *probes; /* registry references of the probes loaded so far, by script index */
 	int   idle;   /* registry reference of the array of idle coroutines */
@@ -70,8 +71,13 @@ void vm_push_probe(struct lua_State *L, const struct script *script);
 struct lua_State *vm_take_thread(struct lua_State *L, int *reference);
 void              vm_give_thread(struct lua_State *L, struct lua_State *thread, int reference, bool reusable);
 
-/* Bracket for the time that a coroutine is on the processor. */
-void vm_enter(struct vm *vm, struct task *task, uint64_t spent);
-uint64_t vm_leave(struct vm *vm); /* CPU time spent so far in all, ns; 0 if too little to be counted */
+/* Bracket for the time that a coroutine is on the processor. Ticks come every VM_TICK ms of CPU time. */
+enum { VM_TICK = 10, VM_RESUME_TICKS = 50 / VM_TICK, VM_PROBE_TICKS = 250 / VM_TICK };
+void     vm_enter(struct vm *vm, struct lua_State *thread, struct task *task, unsigned spent);
+unsigned vm_leave(struct vm *vm); /* ticks spent so far in all */
+
+/* Start the timer of the calling thread, once for each thread that runs scripts. Without it a script
+ * could run for ever; false: the system gives none. */
+bool vm_watch_thread(void);
 
 #endif

@@ -44,7 +44,7 @@ case("ftp", "421 to AUTH TLS", """
 
 case("ftp", "a greeting of many lines of any kind", r"""
     S: 220-=== Welcome to the Sandbox HTML upload server ===
-    S:\x20
+    S: \x20
     S: 530 is not the end
     S:   220 neither
     PAUSE

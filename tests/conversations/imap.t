@@ -15,6 +15,7 @@ case("imap", "STARTTLS", """
     TLS
     C: a2 LOGOUT
     S: * BYE
+    PAUSE
     S: a2 OK bye
     """, """
     * OK ready

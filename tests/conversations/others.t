@@ -5,10 +5,6 @@ from fake import case, run
 for service in ("telnet", "kerberos", "ldap"):
     case(service, "a port that is open", "", "")
 
-case("telnet", "what the server says is not waited for", r"""
-    S> \xff\xfd\x18
-    """, "")
-
 case("ldaps", "TLS from the first byte", """
     TLS
     """, "")
@@ -52,10 +48,7 @@ case("unknown", "220 is not enough to tell", """
 
 case("unknown", "a prompt without an end", r"""
     S> \xff\xfd\x18login:\x20
-    """, r"""
-    \xff\xfd\x18login:\x20
-    looks like telnet
-    """.replace("\\x20", " "), options=["--reply-timeout", "0.3"], banner="\ufffd\ufffd\x18login: ",
+    """, [r"\xff\xfd\x18login: ", "looks like telnet"], options=["--reply-timeout", "0.3"], banner="\ufffd\ufffd\x18login: ",
      banner_base64="//0YbG9naW46IA==", looks_like="telnet")
 
 case("unknown", "silence is no error", "", "", options=["--reply-timeout", "0.2"])

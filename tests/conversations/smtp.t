@@ -296,6 +296,15 @@ case("smtp", "text inside the greeting", """
     warning: not a line of a 220 reply: hello
     """, banner="220-mail.test ESMTP\nhello", warnings=[("not-protocol", "not a line of a 220 reply: hello")])
 
+case("smtp", "SSH inside the greeting", """
+    S: 220-mail.test ESMTP
+    S: SSH-2.0-x
+    """, """
+    220-mail.test ESMTP
+    SSH-2.0-x
+    warning: not a line of a 220 reply: SSH-2.0-x
+    """, banner="220-mail.test ESMTP\nSSH-2.0-x", warnings=[("not-protocol", "not a line of a 220 reply: SSH-2.0-x")])
+
 case("smtp", "a greeting without a code", """
     S: hello
     """, """
@@ -480,6 +489,42 @@ case("smtp", "an echo", """
     warning: not a reply: EHLO [127.0.0.1]
     """, banner="220 mail.test ESMTP", warnings=[("not-protocol", "not a reply: EHLO [127.0.0.1]")])
 
+case("smtp", "HTTP in answer to EHLO", """
+    S: 220 mail.test ESMTP
+    C: EHLO [127.0.0.1]
+    S: HTTP/1.1 400 Bad Request
+    """, """
+    220 mail.test ESMTP
+    warning: not a reply: HTTP/1.1 400 Bad Request
+    """, banner="220 mail.test ESMTP", warnings=[("not-protocol", "not a reply: HTTP/1.1 400 Bad Request")])
+
+case("smtp", "STARTTLS in answer to HELO does not count", """
+    S: 220 mail.test SMTP
+    C: EHLO [127.0.0.1]
+    S: 502 what?
+    C: HELO [127.0.0.1]
+    S: 250-mail.test
+    S: 250 STARTTLS
+    C: QUIT
+    S: 221 bye
+    """, """
+    220 mail.test SMTP
+    TLS not available.
+    """, banner="220 mail.test SMTP", starttls=ABSENT)
+
+case("smtp", "HELO refused too", """
+    S: 220 mail.test SMTP
+    C: EHLO [127.0.0.1]
+    S: 550 not you
+    C: HELO [127.0.0.1]
+    S: 550 still not you
+    C: QUIT
+    S: 221 bye
+    """, """
+    220 mail.test SMTP
+    TLS not available: 550 still not you
+    """, banner="220 mail.test SMTP", starttls=ABSENT)
+
 case("smtp", "an answer to EHLO without end", """
     S: 220 mail.test ESMTP
     C: EHLO [127.0.0.1]
@@ -639,6 +684,20 @@ case("smtp", "silence in place of the handshake", HELLO + """
                      "message": "no TLS handshake within 0.5 s (before the server's hello)"})
 
 # --- good-byes -------------------------------------------------------------------------------------------------------
+
+case("smtp", "the answer to QUIT is waited for", """
+    S: 220 mail.test ESMTP
+    C: EHLO [127.0.0.1]
+    S: 250 mail.test
+    C: QUIT
+    PAUSE
+    S: 221-good
+    PAUSE
+    S: 221 bye
+    """, """
+    220 mail.test ESMTP
+    TLS not available.
+    """, banner="220 mail.test ESMTP", starttls=ABSENT)
 
 case("smtp", "no answer to QUIT", HELLO + """
     S: 220 go ahead

@@ -22,7 +22,7 @@ case("ssh", "an old one that ends in LF alone", r"""
 
 case("ssh", "lines before it, and in pieces", r"""
     S: Welcome.
-    S:\x20
+    S: \x20
     S> SS
     PAUSE
     S> H-2.0-x\r

@@ -24,6 +24,7 @@ TempDir {folder}/spool/tmp
 AccessLog {folder}/log
 ErrorLog {folder}/output
 PageLog {folder}/page_log
+Printcap {folder}/printcap
 User lp
 Group lp
 SystemGroup root
@@ -44,7 +45,7 @@ class Cups(Server):
 
     def expect(self):
         major_minor = ".".join(version_of("cups-daemon").split(".")[:2])
-        # Asked on a loopback address under a name other than localhost, CUPS suspects a DNS trick and says so.
+        # Under a name other than localhost on a loopback address, CUPS suspects a DNS trick.
         return {"ipp": web(f"CUPS/{major_minor} IPP/2.1", 400, "Bad Request")}
 
     def proof(self, tap, visits):

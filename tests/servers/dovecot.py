@@ -36,7 +36,8 @@ class Dovecot(Server):
 
     def start(self):
         self.write("users", "")
-        config = self.write("dovecot.conf", (CONFIG + self.settings).format(folder=self.folder, address=self.address))
+        text = (CONFIG + self.settings).format(folder=self.folder, address=self.address)
+        config = self.write("dovecot.conf", text)
         self.run("/usr/sbin/dovecot", "-F", "-c", config)
 
     def proof(self, tap, visits):

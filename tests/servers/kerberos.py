@@ -32,9 +32,9 @@ class Kerberos(Server):
     key_stash_file = {self.folder}/stash
   }}
 """)}
-        self.environment = {name: str(path) for name, path in environment.items()}
-        output_of("kdb5_util", "-r", REALM, "-P", "not a secret", "create", "-s", environment=self.environment)
-        self.run("/usr/sbin/krb5kdc", "-n", environment=self.environment)
+        environment = {name: str(path) for name, path in environment.items()}
+        output_of("kdb5_util", "-r", REALM, "-P", "not a secret", "create", "-s", environment=environment)
+        self.run("/usr/sbin/krb5kdc", "-n", environment=environment)
 
     def expect(self):
         return {"kerberos": connects()}
@@ -69,7 +69,10 @@ def as_request(user):
                 part(0xa5, part(0x18, b"20370101000000Z")),             # until
                 part(0xa7, part(0x02, b"\x2a")),                        # nonce
                 part(0xa8, part(0x30, part(0x02, b"\x12"))))            # aes256-cts
-    return part(0x6a, part(0x30, part(0xa1, part(0x02, b"\x05")), part(0xa2, part(0x02, b"\x0a")), part(0xa4, body)))
+    return part(0x6a, part(0x30,
+                           part(0xa1, part(0x02, b"\x05")),             # version 5
+                           part(0xa2, part(0x02, b"\x0a")),             # AS-REQ
+                           part(0xa4, body)))
 
 
 SERVERS = [Kerberos]

@@ -35,7 +35,8 @@ class OpenLDAP(Server):
         with socket.create_connection((self.address, 389), 5) as plain:
             plain.sendall(BIND)
             tap.point(plain.recv(100) == BOUND, "openldap: ldap lets one bind")
-        with trusting.wrap_socket(socket.create_connection((self.address, 636), 5), server_hostname="ldap.scan.test") as secure:
+        raw = socket.create_connection((self.address, 636), 5)
+        with trusting.wrap_socket(raw, server_hostname=self.names[0]) as secure:
             secure.sendall(BIND)
             tap.point(secure.recv(100) == BOUND, "openldap: ldaps lets one bind")
 

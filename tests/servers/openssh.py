@@ -35,7 +35,8 @@ UseDNS no
 
     def selftest(self, tap):
         key = output_of("ssh-keyscan", "-t", "ed25519", self.address).splitlines()[-1].split()[1:]
-        tap.point(key == (self.folder / "host_key.pub").read_text().split()[:2], "openssh: ssh-keyscan gets its host key")
+        public = (self.folder / "host_key.pub").read_text().split()[:2]
+        tap.point(key == public, "openssh: ssh-keyscan gets its host key")
 
     def proof(self, tap, visits):
         self.shows(tap, "saw each visit", r" (from|by) 127\.0\.0\.1 port", visits)

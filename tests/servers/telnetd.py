@@ -8,8 +8,9 @@ class Telnetd(Server):
     name, address = "telnetd", "127.78.0.14"
 
     def start(self):
-        config = self.write("inetd.conf", f"{self.address}:telnet stream tcp nowait root /usr/sbin/telnetd telnetd -h\n")
-        self.run("inetutils-inetd", "--debug", f"--pidfile={self.folder / 'pid'}", config, self.make_folder("inetd.d"))
+        service = f"{self.address}:telnet stream tcp nowait root /usr/sbin/telnetd telnetd -h\n"
+        self.run("inetutils-inetd", "--debug", f"--pidfile={self.folder / 'pid'}",
+                 self.write("inetd.conf", service), self.make_folder("inetd.d"))
 
     def expect(self):
         return {"telnet": connects()}

@@ -37,7 +37,8 @@ class Vsftpd(Server):
 
     def start(self):
         self.make_folder("empty")
-        config = self.write("vsftpd.conf", (CONFIG + self.settings).format(folder=self.folder, address=self.address))
+        text = (CONFIG + self.settings).format(folder=self.folder, address=self.address)
+        config = self.write("vsftpd.conf", text)
         self.run("/usr/sbin/vsftpd", config)
 
     def proof(self, tap, visits):
@@ -79,8 +80,8 @@ class ManyLines(Vsftpd):
         super().start()
 
     def expect(self):
-        return {"ftp": greeting("220-=== Welcome to the upload server ===", "220-", "220-  Be gentle: 220 is not the end.",
-                                "220 ", starttls=refused(NO))}
+        return {"ftp": greeting("220-=== Welcome to the upload server ===", "220-",
+                                "220-  Be gentle: 220 is not the end.", "220 ", starttls=refused(NO))}
 
 
 SERVERS = [WithTLS, WithoutTLS, ManyLines]

@@ -1,8 +1,9 @@
 """What a server is, in scan's words: the one place that knows how scan words it.
 
-A server's file says what each of its services shows (an `Open`, mostly made by `greeting`, `web` or `connects`); here this
-becomes the lines of the text report and the fields of the JSON record, and is compared with what was seen. Wherever a text
-is expected, a compiled regular expression may stand for it, and must then match all of it.
+A server's file says what each of its services shows: an `Open`, mostly made by `greeting`, `web` or
+`connects`. Here this becomes the lines of the text report and the fields of the JSON record, and is compared
+with what was seen. Wherever a text is expected, a compiled regular expression may stand for it, and must then
+match all of it.
 """
 import difflib
 import re
@@ -11,8 +12,9 @@ from dataclasses import dataclass, field
 from .certificate import days_left
 
 PORTS = {  # scan's default services, in the order of the report
-    "telnet": 23, "ssh": 22, "smtp": 25, "submission": 587, "smtps": 465, "pop2": 109, "pop3": 110, "imap": 143,
-    "imaps": 993, "pop3s": 995, "ftp": 21, "http": 80, "https": 443, "ipp": 631, "kerberos": 88, "ldap": 389, "ldaps": 636,
+    "telnet": 23, "ssh": 22, "smtp": 25, "submission": 587, "smtps": 465, "pop2": 109, "pop3": 110,
+    "imap": 143, "imaps": 993, "pop3s": 995, "ftp": 21, "http": 80, "https": 443, "ipp": 631,
+    "kerberos": 88, "ldap": 389, "ldaps": 636,
 }
 CLOSED = {"phase": "connect", "message": "Connection refused"}
 DATA = ("banner", "starttls", "status", "reason", "server")  # the fields of "data" that are compared
@@ -91,13 +93,19 @@ def block_differences(expected, text):
         return ["the report does not end in a newline"]
     if len(seen) == len(expected) and all(map(matches, expected, seen)):
         return []
-    wanted = [want if isinstance(want, str) else next((line for line in seen if matches(want, line)), shown(want))
-              for want in expected]
+    wanted = [fitting(want, seen) for want in expected]
     return list(difflib.unified_diff(wanted, seen, "expected", "seen", n=1, lineterm=""))
 
 
+def fitting(want, lines):
+    """An expected line for a comparison by eye: for a regular expression, the line that it may mean."""
+    if isinstance(want, str):
+        return want
+    return next((line for line in lines if matches(want, line)), shown(want))
+
+
 def record_differences(service, address, expected, record):
-    """Where the JSON record of an open service, or of a closed one (expected None), is not as it should be."""
+    """Where the JSON record of a service is not as it should be; a closed one is expected as None."""
     if record is None:
         return ["no record"]
     head = {"schema": 1, "host": address, "address": address, "port": PORTS[service], "service": service,
@@ -118,9 +126,10 @@ def seen_differences(expected, record):
     data = dict(record.get("data") or {})
     if isinstance(data.get("banner"), str):
         data["banner"] = data["banner"].split("\n")
-    return (part_differences("data", expected.data, {"data": data}, DATA) +
-            part_differences("tls", expected.tls, record, expected.tls or ()) +
-            days_differences(record.get("tls") or {}) + part_differences("error", expected.error, record, ERROR))
+    return [*part_differences("data", expected.data, {"data": data}, DATA),
+            *part_differences("tls", expected.tls, record, expected.tls or ()),
+            *days_differences(record.get("tls") or {}),
+            *part_differences("error", expected.error, record, ERROR)]
 
 
 def part_differences(name, expected, record, fields):

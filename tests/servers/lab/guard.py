@@ -1,7 +1,7 @@
-"""The lab's last will: run as a program, it waits for the lab to end, and tidies up after one that was killed.
+"""The lab's last will: a program that waits for the lab to end, and tidies up after one that was killed.
 
-Its standard input is a pipe from the lab: a line for each process group that was started, and "done" once the lab has
-stopped them itself. Its argument is the lab's folder.
+Its standard input is a pipe from the lab: a line for each process group that was started, and "done" once the
+lab has stopped them itself. Its argument is the lab's folder.
 """
 import os
 import shutil

@@ -1,7 +1,7 @@
 """The servers as Python's own sockets and TLS see them, in the shape of scan's JSON records.
 
-This is how the lab proves its expectations without scan: what is observed here is held against them by the same
-comparison. It knows just enough of each protocol, and is as polite as scan has to be.
+This is how the lab proves its expectations without scan: what is observed here is held against them by the
+same comparison. It knows just enough of each protocol, and is as polite as scan has to be.
 """
 import re
 import socket
@@ -16,7 +16,9 @@ SPEAKS = {  # service: how to look at it; what is not here gets the connect test
     "ssh": "greeting", "smtp": "smtp", "submission": "smtp", "smtps": "smtp", "pop3": "pop3", "pop3s": "pop3",
     "imap": "imap", "imaps": "imap", "ftp": "ftp", "http": "http", "https": "http", "ipp": "http",
 }
-ALERTS = {"TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server sent alert 116, the server wants a certificate from us"}
+ALERTS = {
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server sent alert 116, the server wants a certificate from us",
+}
 TLS_FIRST = {"smtps", "imaps", "pop3s", "https", "ldaps"}
 
 
@@ -138,7 +140,8 @@ def see_pop3(line, record):
 def see_imap(line, record):
     record["data"]["banner"] = line.read()
     if "tls" not in record:
-        starttls(line, record, "a STARTTLS", tagged, "a OK", advertised="STARTTLS" in record["data"]["banner"])
+        advertised = "STARTTLS" in record["data"]["banner"]
+        starttls(line, record, "a STARTTLS", tagged, "a OK", advertised)
     line.say("b LOGOUT")
     tagged(line)
 

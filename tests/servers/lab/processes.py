@@ -1,8 +1,8 @@
 """Every process that the lab starts, and the end of each of them.
 
-A server forks children, and some of these leave its process group or lose their parent. The lab is therefore their
-"subreaper": whatever loses its parent becomes the lab's own child, so that walking down from the lab finds all of
-them, and nothing but them. Should the lab itself be killed, the guard ends what it had started.
+A server forks children, and some of these leave its process group or lose their parent. The lab is therefore
+their "subreaper": whatever loses its parent becomes the lab's own child, so that walking down from the lab
+finds all of them, and nothing but them. Should the lab itself be killed, the guard ends what it had started.
 """
 import ctypes
 import os
@@ -33,14 +33,15 @@ class Processes:
         with self.lock, open(log, "ab") as output:
             if self.stopping:
                 raise RuntimeError("not started, because the lab is closing")
-            process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output,
-                                       stderr=output, process_group=0, env=os.environ | (environment or {}))
+            process = subprocess.Popen([str(word) for word in command], process_group=0,
+                                       stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                       env=os.environ | (environment or {}))
             self.started.append(process)
             self.tell_guard(process.pid)
         return process
 
     def stop(self):
-        """End all, politely and then not; gives the commands of those that had to be killed. No more can be started."""
+        """End all, politely and then not, for good; gives the commands of those that had to be killed."""
         with self.lock:
             self.stopping = True
         for process in self.started:
@@ -63,7 +64,7 @@ class Processes:
         self.guard.stdin.flush()
 
     def reap(self):
-        """Collect dead children until nobody is left; gives the pids that are still there when patience ends."""
+        """Collect dead children until nobody is left; gives the pids still there when patience ends."""
         end = time.monotonic() + PATIENCE
         while (left := self.descendants()) and time.monotonic() < end:
             while collect():
@@ -75,10 +76,11 @@ class Processes:
         """The pids of all living processes below this one, but for the guard."""
         children = {}
         for pid, parent in living():
-            children.setdefault(parent, []).append(pid)
+            if pid != self.guard.pid:
+                children.setdefault(parent, []).append(pid)
         found, generation = [], [os.getpid()]
         while generation:
-            generation = [child for pid in generation for child in children.get(pid, []) if child != self.guard.pid]
+            generation = [child for pid in generation for child in children.get(pid, [])]
             found += generation
         return found
 

@@ -20,8 +20,8 @@ KNOCKER = "127.78.1.1"  # where the lab's own "are you ready?" comes from, so th
 class Server:
     """One host of the lab: an address, and one real server on it.
 
-    A server's file sets `name`, `address` and, where it has TLS, `names`; it gives `start` and `expect`, and may give
-    `selftest` and `proof`. `folder` is the server's own, and gone when the lab is."""
+    A server's file sets `name`, `address` and, where it has TLS, `names`; it gives `start` and `expect`, and
+    may give `selftest` and `proof`. `folder` is the server's own, and gone when the lab is."""
     name = address = None
     names = ()              # of the certificate; `self.certificate` is there when start() is called
     key = "RSA 2048"
@@ -79,7 +79,7 @@ class Server:
         self.process = self.processes.start(command, self.folder / "output", environment)
 
     def wait_for(self, pattern, count=1):
-        """The lines of the log that match, as soon as there are `count` of them; fewer when the time is up."""
+        """The lines of the log that match, once there are `count` of them; fewer when the time is up."""
         end = time.monotonic() + LOGGED
         while len(found := self.logged(pattern)) < count and time.monotonic() < end:
             time.sleep(PAUSE)
@@ -114,12 +114,13 @@ class Server:
                 if self.process.poll() is not None:
                     raise RuntimeError(f"{self.name} ended, status {self.process.returncode}")
                 if time.monotonic() > end:
-                    raise RuntimeError(f"{self.name} is not ready on port {PORTS[service]} after {READY:.0f} s")
+                    raise RuntimeError(f"{self.name} is not ready for {service} after {READY:.0f} s")
                 time.sleep(PAUSE)
 
     def tail(self):
         """The last words of the server, for a point that failed."""
-        return [f"{path.name}: {line}" for path in dict.fromkeys([self.folder / "output", self.log]) if path.is_file()
+        files = [path for path in dict.fromkeys([self.folder / "output", self.log]) if path.is_file()]
+        return [f"{path.name}: {line}" for path in files
                 for line in path.read_text(errors="replace").splitlines()[-15:]]
 
 
@@ -137,8 +138,9 @@ def version_of(package):
 
 def output_of(*command, environment=None):
     """What a helper command of a package printed, on either output; it must succeed."""
-    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, check=False, env=os.environ | (environment or {}))
+    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                          env=os.environ | (environment or {}))
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]}: status {done.returncode}: {done.stdout.strip()}")
     return done.stdout.strip()

@@ -1,0 +1,522 @@
+#!/usr/bin/python3 -B
+"""The documents say what is so: their examples run, their lists are complete, and nothing in them is made up.
+
+Marks in README.md and scripts/README.md, which a reader of the page does not see, tell how an example is run:
+
+    <!-- file NAME -->   the Lua block that follows is a file of that name
+    <!-- server          the command in the text block that follows meets this server: a transcript as in
+    S: hello             conversations/fake.py, or the name of one of TRANSCRIPTS. "--- SERVICE" begins the part of a
+    -->                  service where there are several, or another connection to the same one
+
+A Lua block without a mark is part of a probe's function, and must compile. A text block that begins with "$ scan" is run
+beside the files so far, and must give what follows; "..." stands for any lines. A JSON block is the record of that run.
+"""
+
+import copy
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP / "tests/conversations"))
+import fake  # noqa: E402  (the servers)
+
+SCAN = os.path.abspath(os.environ.get("SCAN", TOP / "scan"))
+GUIDE, FRONT, MANUAL = "scripts/README.md", "README.md", "src/scan.1"
+
+# A host as the README shows it.
+TRANSCRIPTS = {"mail.example": """
+    --- ssh
+    S: SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3
+    --- smtp
+    S: 220 mail.example ESMTP Postfix (Debian)
+    C: EHLO [127.0.0.1]
+    S: 250-mail.example
+    S: 250 STARTTLS
+    C: STARTTLS
+    S: 220 ready
+    TLS
+    C: QUIT
+    S: 221 bye
+    --- imap
+    S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] ready.
+    C: a2 LOGOUT
+    S: * BYE
+    S: a2 OK
+    --- http
+    C: HEAD / HTTP/1.1
+    C: Host: 127.0.0.1:{port}
+    C: User-Agent: scan
+    C: Accept: */*
+    C: Connection: close
+    C:
+    S: HTTP/1.1 200 OK
+    S: Server: nginx/1.22.1
+    S:
+    --- https
+    HELLO
+    S: HTTP/1.1 400 Bad Request
+    CLOSE
+    """}
+
+
+def read(path):
+    return (TOP / path).read_text(encoding="utf-8")
+
+
+def scan(*words, **more):
+    return subprocess.run([SCAN, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+                          env={**fake.ENVIRONMENT, "SCAN_SCRIPTS": ""}, **more)
+
+
+# --- examples --------------------------------------------------------------------------------------------------------
+
+def blocks(path):
+    """The fenced blocks of a document: line, language, text, and the mark before it."""
+    pattern = re.compile(r"^<!--\s*(.*?)\s*-->$|^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    mark, text = "", read(path)
+    for found in pattern.finditer(text):
+        if found.group(2) is None:
+            mark = found.group(1)
+        else:
+            yield text.count("\n", 0, found.start()) + 1, found.group(2), found.group(3), mark
+            mark = ""
+
+
+def parts(transcript, services):
+    """What is said in each connection: pairs of service and lines."""
+    talks = []
+    for line in fake.lines(transcript):
+        if line.startswith("--- "):
+            talks.append((line[4:], []))
+        else:
+            if not talks:
+                talks.append((services[0], []))
+            talks[-1][1].append(line if line[2:] else line + " ")
+    return talks or [(services[0], [])]
+
+
+class Host:
+    """Servers for some services of 127.0.0.1, closed ports for the others."""
+
+    def __init__(self, services, transcript):
+        self.talks, self.ports, self.closed, self.servers = parts(transcript, services), {}, [], {}
+        for service in services:
+            if service in dict(self.talks):
+                self.servers[service] = fake.Server({"host": "127.0.0.1"}, False)
+                self.ports[service] = self.servers[service].port
+            else:
+                self.closed.append(socket.socket())
+                self.closed[-1].bind(("127.0.0.1", 0))
+                self.ports[service] = self.closed[-1].getsockname()[1]
+
+    def meet(self, run):
+        """Run it while the servers play; gives its result and the complaints."""
+        with ThreadPoolExecutor(2 * len(self.talks)) as stage:
+            playing = [stage.submit(self.receive, stage, service) for service in self.servers]
+            result = run()
+            return result, [wrong for play in playing for wrong in play.result()]
+
+    def receive(self, stage, service):
+        server, playing = self.servers[service], []
+        with server.listener:
+            for talk in (talk for name, talk in self.talks if name == service):
+                actor = copy.copy(server)
+                actor.what = {"talk": talk}
+                try:
+                    playing.append(stage.submit(self.play, actor, server.listener.accept()[0]))
+                except TimeoutError:
+                    return [f"{service}: nobody came"]
+            return [f"{service}: {wrong}" for wrong in (play.result() for play in playing) if wrong]
+
+    @staticmethod
+    def play(actor, sock):
+        with sock:
+            try:
+                actor.play(fake.Stream(sock, False))
+            except (fake.Wrong, OSError) as wrong:
+                return str(wrong)
+        return None
+
+
+def group(name):
+    found = re.search(rf"^@{name}\s+(.*)$", scan("--list").stdout, re.MULTILINE)
+    return found.group(1).split()
+
+
+def services_of(words):
+    return words[words.index("-s") + 1].split(",") if "-s" in words else group("default")
+
+
+def run_example(command, transcript, folder):
+    """Run a documented command; what is printed has the documented names and ports again."""
+    words = shlex.split(command)[1:]
+    if transcript is None:
+        done = scan(*words, cwd=folder)
+        return done, done.stdout + done.stderr, [], {}
+    services, target = services_of(words), words.pop()
+    if "-s" in words:
+        del words[words.index("-s"):words.index("-s") + 2]
+    host = Host(services, TRANSCRIPTS.get(transcript, transcript))
+    chosen = ",".join(f"{service}={port}" for service, port in host.ports.items())
+    done, faults = host.meet(lambda: scan(*words, "-s", chosen, "127.0.0.1", cwd=folder))
+    return done, (done.stdout + done.stderr).replace("127.0.0.1", target), faults, host.ports
+
+
+def give_ports_back(printed, ports, wanted):
+    for service, port in ports.items():
+        declared = re.search(rf"port (\d+) \({service}\)", wanted)
+        if declared:
+            printed = printed.replace(f"port {port}", f"port {declared.group(1)}")
+    return printed
+
+
+def fits(wanted, printed):
+    pattern = "".join("(?s:.*)" if line == "..." else re.escape(line) + "\n" for line in wanted.splitlines())
+    return re.fullmatch(pattern, printed) is not None
+
+
+def see_text(text, transcript, folder):
+    command, wanted = text.split("\n", 1)
+    done, printed, faults, ports = run_example(command[2:], transcript, folder)
+    printed = give_ports_back(printed, ports, wanted)
+    right = 4 if "scan: the probe of" in wanted else 0
+    if done.returncode != right:
+        faults.append(f"status {done.returncode}, not {right}")
+    return faults if fits(wanted, printed) else faults + ["expected:", wanted, "printed:", printed]
+
+
+def see_record(text, command, transcript, folder):
+    wanted = json.loads(text)
+    _, printed, faults, _ = run_example(command.replace("scan", "scan --json", 1), transcript, folder)
+    seen = {**json.loads(printed), "ms": wanted["ms"], "port": wanted["port"]}
+    if wanted["tls"] and seen["tls"]:
+        seen["tls"] = {key: seen["tls"].get(key) for key in wanted["tls"]}
+    return faults if seen == wanted else faults + ["expected:", json.dumps(wanted), "seen:", json.dumps(seen)]
+
+
+def see_lua(text, mark, folder):
+    name = mark[5:] if mark.startswith("file ") else "fragment.lua"
+    if not mark:
+        text = ('return { about = "", services = { { name = "fragment" } },\nprobe = function(conn, report, args)\n'
+                + text + "end }\n")
+    path = Path(folder, name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    if path.name == "groups.lua":
+        return []
+    done = scan("-S", name, "--list", cwd=folder)
+    return done.stderr.splitlines()
+
+
+def examples(path):
+    """All blocks of a document; gives a name and the complaints for each that is run."""
+    command = transcript = None
+    with tempfile.TemporaryDirectory(prefix="scan-docs-") as folder:
+        for line, language, text, mark in blocks(path):
+            name = f"{path}:{line}"
+            if language == "lua":
+                yield f"{name} {mark or 'fragment'}", see_lua(text, mark, folder)
+            elif language == "text" and text.startswith("$ scan"):
+                command = text[2:].split("\n")[0]
+                transcript = mark[6:].strip() if mark.startswith("server") else None
+                yield f"{name} {command}", see_text(text, transcript, folder)
+            elif language == "json":
+                yield f"{name} the record of {command}", see_record(text, command, transcript, folder)
+
+
+# --- lists -----------------------------------------------------------------------------------------------------------
+
+def differ(what, documented, real):
+    return ([f"{what} {name} is not documented" for name in sorted(real - documented)]
+            + [f"{what} {name} is documented, but there is none" for name in sorted(documented - real)])
+
+
+def code_files(folder, ending):
+    return {str(path.relative_to(TOP)): path.read_text(encoding="utf-8") for path in sorted((TOP / folder).rglob("*" + ending))}
+
+
+def section(path, title):
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", read(path), re.MULTILINE | re.DOTALL)
+    return found.group(1) if found else ""
+
+
+def rows(text):
+    """What stands in backquotes in the first cell of each row of the tables."""
+    return {name for line in text.splitlines() if line.startswith("| `")
+            for name in re.findall(r"`([^`]+)`", line.split("|")[1])}
+
+
+HELP = scan("--help").stdout
+
+
+def options_of_help():
+    return set(re.findall(r"^  (?:-\w, |    )(--[a-z0-9-]+)", HELP, re.MULTILINE))
+
+
+def letters_of_help():
+    return set(re.findall(r"^  (-\w), --", HELP, re.MULTILINE))
+
+
+def table_of_options():
+    table = re.search(r"struct option table\[\] = \{\n(.*?)\n\};", read("src/options.c"), re.DOTALL).group(1)
+    return re.findall(r'\{ "([a-z0-9-]+)", (?:\'(\w)\'|0)', table)
+
+
+def options_are_in_help():
+    table = table_of_options()
+    return (differ("option", options_of_help(), {"--" + name for name, _ in table})
+            + differ("option", letters_of_help(), {"-" + letter for _, letter in table if letter}))
+
+
+def options_are_in_manual():
+    manual = {item.replace("\\", "").replace("Fl ", "-").replace(" ", "").split("Ar")[0]
+              for line in re.findall(r"^\.It (Fl .*)$", read(MANUAL), re.MULTILINE) for item in line.split(" , ")}
+    return differ("option", manual, options_of_help() | letters_of_help())
+
+
+def front_names_no_other_option():
+    """What the README says of our own options is so; those of make and others stand in other blocks."""
+    named = set(re.findall(r"(?<![\w-])(--[a-z][a-z0-9-]+)", read(FRONT)))
+    return [f"{name} in {FRONT} is no option" for name in sorted(named - options_of_help())]
+
+
+def commands():
+    """The commands of the README's and the manual's examples, one a line."""
+    for _, language, text, _ in blocks(FRONT):
+        for line in text.splitlines() if language == "sh" else []:
+            yield FRONT, line.split(" # ")[0].strip()
+    example = re.search(r"^\.Sh EXAMPLES\n(.*?)^\.Sh", read(MANUAL), re.MULTILINE | re.DOTALL).group(1)
+    for line in example.splitlines():
+        if line.startswith(("$ ", ".Dl $ ")):
+            yield MANUAL, line.split("$ ", 1)[1].replace("\\e", "\\").replace("\\-", "-")
+
+
+OFFLINE = {"--list", "--describe", "--schema", "--help", "--version"}
+
+
+def commands_are_right():
+    """Run where they need no network; else only their options are read, for nothing behind --help counts."""
+    for where, command in commands():
+        command = re.split(r"[|<>]", command.split("| scan", 1)[-1] if "| scan" in command else command)[0]
+        words = shlex.split(command if command.startswith("scan") else "scan" + command)
+        if not re.match(r"(\S+ \| )?scan\b", command) and "scan" not in words:
+            continue
+        words = words[words.index("scan") + 1:]
+        done = scan(*words) if OFFLINE.intersection(words) else scan(*words, "--help")
+        if done.returncode or done.stderr:
+            yield f"{where}: {command}: status {done.returncode}, {done.stderr.strip()}"
+
+
+def statuses_of_main():
+    text = re.search(r"enum status \{(.*?)\}", read("src/main.c"), re.DOTALL).group(1)
+    numbers = {int(number) for number in re.findall(r"= (\d+)", text)}
+    return {str(number) for number in numbers - {128}} | {"130", "143"}
+
+
+def statuses_are_right():
+    real = statuses_of_main()
+    shown = {
+        "--help": set(re.findall(r"\b\d+\b", " ".join(re.findall(r"^  ([\d, ]+)  ", HELP.split("Exit status")[1], re.MULTILINE)))),
+        FRONT: {number for name in re.findall(r"^\| ([\d, ]+) \|", section(FRONT, "Exit status"), re.MULTILINE)
+                for number in re.findall(r"\d+", name)},
+        MANUAL: set(re.findall(r"\d+", " ".join(re.findall(
+            r"^\.It ([\d ,]+)$", read(MANUAL).split(".Sh EXIT STATUS")[1].split(".Sh")[0], re.MULTILINE)))),
+    }
+    return [f"{where}: {line}" for where, numbers in shown.items() for line in differ("status", numbers, real)]
+
+
+def error_codes():
+    sources = "\n".join(code_files("src", ".c").values())
+    own = re.search(r"const char \*failure_code_of\(.*?^}", sources, re.MULTILINE | re.DOTALL).group()
+    return set(re.findall(r'failure_set\([^;]*?PHASE_\w+,\s*"([a-z-]+)"', sources)) | set(re.findall(r'return "([a-z-]+)"', own))
+
+
+def warning_codes():
+    sources = code_files("src", ".c")
+    said = {code for text in sources.values() for code in re.findall(r'report_warn\([^;"]*"([a-z-]+)"', text)}
+    for text in sources.values():  # by the name of a constant
+        for name in re.findall(r"report_warn\([^,;]*, (\w+),", text):
+            said.update(re.findall(rf'static const char\s+{name}\[\] = "([a-z-]+)"', text))
+    scripts = "\n".join(code_files("scripts", ".lua").values())
+    return said | set(re.findall(r'report\.warn\("([a-z-]+)"', scripts))
+
+
+def codes_are_documented():
+    errors = section(GUIDE, "Errors")
+    named = rows(errors[errors.index("| code |"):])
+    return differ("error code", named, error_codes()) + differ("warning code", rows(section(GUIDE, "Warnings")), warning_codes())
+
+
+def phases_are_documented():
+    names = re.search(r"names\[\] = \{(.*?)\};", read("src/base/failure.c"), re.DOTALL).group(1)
+    row = next(line for line in section(GUIDE, "Errors").splitlines() if line.startswith("| `phase`"))
+    return differ("phase", set(re.findall(r"`(\w+)`", row)), set(re.findall(r'"(\w+)"', names)) - {"none"} | {"phase"})
+
+
+def registered(path):
+    return set(re.findall(r'\{ "(\w+)", \w+ \}', read(path)))
+
+
+def api_is_documented():
+    calls = lambda title, prefix: set(re.findall(rf"`{prefix}(\w+)\(", section(GUIDE, title)))  # noqa: E731
+    fields = {name for cell in rows(section(GUIDE, "conn")) for name in re.findall(r"^conn\.(\w+)$", cell)}
+    real = set(re.findall(r'strcmp\(field, "(\w+)"\)', read("src/script/conn_api.c")))
+    return (differ("conn:", calls("conn", "conn:"), registered("src/script/conn_api.c"))
+            + differ("conn.", fields, real)
+            + differ("scan.", {name for row in rows(section(GUIDE, "scan")) for name in re.findall(r"scan\.(\w+)\(", row)},
+                     registered("src/script/scan_api.c")))
+
+
+def table_is_documented():
+    known = re.findall(r"known\[\] = \{(.*?)NULL \};", read("src/script/load.c"), re.DOTALL)
+    real = {name for names in known for name in re.findall(r'"(\w+)"', names)}
+    return differ("field", {re.split(r"[.\]]", name)[-1] for name in rows(section(GUIDE, "The table"))}, real)
+
+
+def sandbox_is_documented():
+    source, first = read("src/script/vm.c"), section(GUIDE, "The sandbox").split("\n- ")[1]
+    real = set(re.findall(r'"(\w+)"', re.search(r"globals\[\] = \{(.*?)\};", source, re.DOTALL).group(1)))
+    real |= {name.lower() for name in re.findall(r"LUA_(STR|TAB|MATH|UTF8)LIBNAME", source)} - {"str", "tab"}
+    real |= set(re.findall(r'lua_setfield\(L, -2, "(\w+)"\);', re.search(
+        r"^void vm_environment.*?^}", source, re.MULTILINE | re.DOTALL).group())) | {"string", "table"}
+    return differ("global", set(re.findall(r"`(\w+)`", first)), real)
+
+
+def libraries_are_documented():
+    real = set()
+    for path, text in code_files("scripts/lib", ".lua").items():
+        real |= set(re.findall(r"^function (\w+\.\w+)\(", text, re.MULTILINE))
+        if re.search(r"^return function\(", text, re.MULTILINE):
+            real.add(Path(path).stem)
+    return differ("function", set(re.findall(r"^\|[^|]*\| `([\w.]+)\(", section(GUIDE, "Libraries"), re.MULTILINE)), real)
+
+
+def records_are_documented():
+    text, real = section(GUIDE, "What the probes of this folder record"), set()
+    for source in code_files("scripts", ".lua").values():
+        real |= set(re.findall(r'\breport\("(\w+)"', source))
+        for fields in re.findall(r"^\s*fields = \{(.*?)\}", source, re.MULTILINE | re.DOTALL):
+            real |= {name.split(".")[0] for name in re.findall(r'"([\w.]+)"', fields)}
+    probes = {name for line in re.findall(r"^\| ([a-z0-9, ]+) \|", text, re.MULTILINE) for name in line.split(", ")}
+    listed = set(re.findall(r"^([a-z]\w+) ", scan("--list").stdout, re.MULTILINE))
+    return ([f"data.{name} is not documented" for name in sorted(real) if f"`{name}`" not in text]
+            + differ("probe", probes - {"probe"}, listed))
+
+
+LIMITS = [
+    ("CONN_LINE", "{:,} bytes"), ("CONN_RECEIVED", "{} KiB, plain"), ("CONN_SENT", "| {} KiB |"),
+    ("SECRETS", "{} KiB of TLS records"), ("HANDSHAKE_BYTES", "{} KiB, certificates"), ("CHAIN_BYTES", "certificates {} KiB"),
+    ("TASK_CONNS", "| {}, with the one"), ("RESUME_BUDGET", "{} ms without waiting"), ("PROBE_BUDGET", "{} ms in all"),
+    ("VM_MEMORY", "{} MiB a thread"), ("VALUE_KEYS", "{} keys"), ("VALUE_DEPTH", "{} deep"),
+    ("REPORT_LINES", "{} KiB; the record"), ("COLUMNS", "{} columns"), ("CERTIFICATE_NAMES", "names of a certificate | {} |"),
+    ("RESOLVE_ADDRESSES", "| {}, 10 s"), ("RESOLVE_SECONDS", ", {} s |"), ("LINES", "{} lines"),
+]
+
+
+def constant(name):
+    """The value of an enum constant of the sources, or of a local of the scripts."""
+    texts = [*code_files("src", ".[ch]").values(), read("scripts/lib/reply.lua")]
+    for text in texts:
+        found = re.search(rf"\b{name} = ([\d *]+)", text)
+        if found:
+            return eval(found.group(1))  # digits and stars
+    raise LookupError(name)
+
+
+def limits_are_right():
+    text = section(GUIDE, "Limits")
+    for name, phrase in LIMITS:
+        value = constant(name)
+        unit = {"KiB": 1024, "MiB": 1024 * 1024, "ms": 1000 * 1000}.get(next(iter(re.findall(r"KiB|MiB|ms", phrase)), ""), 1)
+        if phrase.format(value // unit) not in text:
+            yield f"{name} is {value}, but {GUIDE} does not say {phrase.format(value // unit)!r}"
+
+
+def folders_are_named():
+    tests = {path.name for path in (TOP / "tests").iterdir() if path.is_dir() and not path.name.startswith(("_", "."))}
+    return [f"tests/{name} is not in {FRONT}" for name in sorted(tests) if f"`{name}/`" not in read(FRONT)]
+
+
+def links_lead_somewhere():
+    for path in (FRONT, GUIDE):
+        text = read(path)
+        anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            if link.startswith("#") and link[1:] not in anchors:
+                yield f"{path}: there is no heading for {link}"
+            elif not link.startswith(("#", "http")) and not (TOP / path).parent.joinpath(link.split("#")[0]).exists():
+                yield f"{path}: there is no {link}"
+
+
+def schema_is_in_manual():
+    schema = json.loads(scan("--schema").stdout)["properties"]
+    real = set(schema) | set(schema["tls"]["properties"]) | set(schema["error"]["properties"])
+    fields = read(MANUAL).split(".Ss JSON lines")[1].split(".Sh")[0]
+    return differ("field", set(re.findall(r"\.(?:It )?Va (\w+)", fields)), {name for name in real if not name.endswith("_base64")})
+
+
+def variables_are_in_manual():
+    real = {name for text in code_files("src", ".c").values() for name in re.findall(r'getenv\("(\w+)"\)', text)}
+    text = read(MANUAL).split(".Sh ENVIRONMENT")[1].split("\n.Sh")[0]
+    return [f"${name} is not in {MANUAL}" for name in sorted(real) if name not in text]
+
+
+def manual_is_well_formed():
+    done = subprocess.run(["mandoc", "-Tlint", "-Wstyle", TOP / MANUAL], capture_output=True, text=True, check=False)
+    return done.stdout.splitlines()
+
+
+CHECKS = [
+    ("every option is in --help", options_are_in_help),
+    ("every option is in the manual", options_are_in_manual),
+    ("the README names no option that is none", front_names_no_other_option),
+    ("commands of README and manual are right", commands_are_right),
+    ("exit statuses are those of main.c", statuses_are_right),
+    ("codes of errors and warnings", codes_are_documented),
+    ("phases of errors", phases_are_documented),
+    ("conn and scan", api_is_documented),
+    ("the fields of a probe's table", table_is_documented),
+    ("what is in the sandbox", sandbox_is_documented),
+    ("functions of the libraries", libraries_are_documented),
+    ("what the probes record", records_are_documented),
+    ("limits", limits_are_right),
+    ("fields of a record", schema_is_in_manual),
+    ("environment variables", variables_are_in_manual),
+    ("folders of tests", folders_are_named),
+    ("links", links_lead_somewhere),
+]
+
+
+def results():
+    for name, check in CHECKS:
+        yield name, list(check())
+    if shutil.which("mandoc"):
+        yield "the manual is well-formed", manual_is_well_formed()
+    for path in (FRONT, GUIDE):
+        yield from examples(path)
+
+
+def main():
+    fake.make_certificate()
+    count = failed = 0
+    for count, (name, complaints) in enumerate(results(), 1):
+        failed += bool(complaints)
+        print(f"{'not ok' if complaints else 'ok'} {count} - {name}", flush=True)
+        for complaint in complaints:
+            for line in complaint.split("\n"):
+                print(f"#   {line}")
+    print(f"1..{count}")
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()
