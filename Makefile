@@ -132,7 +132,7 @@ bench-programs: $(bench_objects:.o=)
 
 $(bench_objects:.o=): %: %.o
 	@echo '  LINK  $@'
-	$(quiet)$(link) -o $@ $< $(link_with)
+	$(quiet)$(link) -Wl,--as-needed -o $@ $< $(link_with)
 
 # After `make clean all` these are gone although they were remembered above.
 $(out)/flags:

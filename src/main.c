@@ -288,6 +288,7 @@ static enum status deliver_to(struct writer *writer, const struct options *optio
 		.verbose = options->verbose,
 		.colour = colours(options, writer),
 		.single = targets_total(scan->targets) == 1 && !options->all_addresses,
+		.trace = options->trace,
 		.where = where,
 		.expect = expect,
 		.progress = !options->quiet && isatty(STDERR_FILENO),

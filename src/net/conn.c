@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,8 @@ struct conn {
 	conn_wake   *wake;
 	void        *owner;
 
-	struct failure failure;
+	struct observer *observer;
+	struct failure   failure;
 };
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -67,6 +69,17 @@ struct conn *conn_new(struct loop *loop)
 	return conn;
 }
 
+static void tell(struct conn *conn, enum event event, const char *bytes, size_t length)
+{
+	if (conn->observer)
+		conn->observer->told(conn->observer, event, bytes, length);
+}
+
+void conn_observe(struct conn *conn, struct observer *observer)
+{
+	conn->observer = observer;
+}
+
 static void close_socket(struct conn *conn)
 {
 	static const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
@@ -78,6 +91,8 @@ static void close_socket(struct conn *conn)
 		setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 	close(conn->fd);
 	conn->fd = -1;
+	if (conn->connected)
+		tell(conn, EVENT_CLOSED, NULL, 0);
 }
 
 void conn_free(struct conn *conn)
@@ -151,6 +166,14 @@ static enum io fail_connect(struct conn *conn, int error)
 	return fail(conn, PHASE_CONNECT, error);
 }
 
+static void forget_attempt(struct conn *conn)
+{
+	close_socket(conn);
+	conn->readable = conn->writable = conn->failed = conn->hangup = conn->connected = conn->ended = false;
+	conn->reset = 0;
+	failure_clear(&conn->failure);
+}
+
 /* The least port that this machine gives to clients; read once. */
 static unsigned first_ephemeral(void)
 {
@@ -183,15 +206,26 @@ static enum io connected(struct conn *conn)
 {
 	conn->connected = true;
 	conn->writable = true;
-	return met_itself(conn) ? fail_connect(conn, ECONNREFUSED) : IO_DONE;
+	if (met_itself(conn))
+		return fail_connect(conn, ECONNREFUSED);
+	tell(conn, EVENT_CONNECTED, NULL, 0);
+	return IO_DONE;
 }
 
-static void forget_attempt(struct conn *conn)
+enum io conn_adopt(struct conn *conn, int fd)
 {
-	close_socket(conn);
-	conn->readable = conn->writable = conn->failed = conn->hangup = conn->connected = conn->ended = false;
-	conn->reset = 0;
-	failure_clear(&conn->failure);
+	struct sockaddr_storage remote;
+	socklen_t               size = sizeof remote;
+
+	forget_attempt(conn);
+	conn->fd = fd;
+	if (getpeername(fd, (struct sockaddr *)&remote, &size) == 0)
+		address_from(&conn->remote, (const struct sockaddr *)&remote);
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || !watch_add(conn->loop, &conn->watch, fd))
+		return fail_connect(conn, errno);
+	conn->connected = conn->writable = true;
+	tell(conn, EVENT_CONNECTED, NULL, 0);
+	return IO_DONE;
 }
 
 enum io conn_connect(struct conn *conn, const struct address *address)
@@ -254,6 +288,7 @@ static enum io receive(struct conn *conn, size_t room, size_t *length)
 		return fail(conn, PHASE_READ, conn->reset);
 	if (count == 0) {
 		conn->ended = true;
+		tell(conn, EVENT_ENDED, NULL, 0);
 		return IO_EOF;
 	}
 	if ((size_t)count < room && !conn->hangup)
@@ -324,6 +359,7 @@ static enum io fill(struct conn *conn, size_t held)
 	if (result != IO_DONE)
 		return result;
 	conn->received += length;
+	tell(conn, EVENT_RECEIVED, loop_scratch(conn->loop), length);
 	return buffer_append(&conn->in, loop_scratch(conn->loop), length) ? IO_DONE : fail_memory(conn, PHASE_READ);
 }
 
@@ -502,6 +538,7 @@ enum io conn_write(struct conn *conn, const char *bytes, size_t length)
 		return result;
 	conn->written = 0;
 	conn->sent += length;
+	tell(conn, EVENT_SENT, bytes, length);
 	return IO_DONE;
 }
 
@@ -516,12 +553,25 @@ static enum io fail_injected(struct conn *conn)
 	return IO_FAILED;
 }
 
+/* A server may have read the beginning of the client's hello already. */
+static enum io begin_server(struct conn *conn, struct tls_context *context, const char *name)
+{
+	conn->tls = tls_new(context, name);
+	if (!conn->tls || !tls_feed(conn->tls, buffer_bytes(&conn->in), buffer_length(&conn->in)))
+		return fail_memory(conn, PHASE_TLS);
+	buffer_clear(&conn->in);
+	conn->scanned = 0;
+	return IO_DONE;
+}
+
 /* Nothing of the plain conversation may be left when TLS starts: what a server (or somebody on the
  * way) sent behind its "go ahead" would be read as if it had come protected (CVE-2021-22947). */
 static enum io begin_tls(struct conn *conn, struct tls_context *context, const char *name)
 {
 	bool talked = conn->received + conn->sent > 0;
 
+	if (tls_context_serves(context))
+		return begin_server(conn, context, name);
 	if (talked && buffer_length(&conn->in) == 0 && fill(conn, READ_AHEAD) == IO_FAILED)
 		return IO_FAILED;
 	if (buffer_length(&conn->in) > 0)
@@ -553,6 +603,15 @@ static void say_why(struct conn *conn)
 	conn->failure = failure;
 }
 
+static void secured(struct conn *conn)
+{
+	char   text[80];
+	size_t length = tls_describe(conn->tls, text, sizeof text);
+
+	conn->secure = true;
+	tell(conn, EVENT_SECURED, text, length);
+}
+
 enum io conn_starttls(struct conn *conn, struct tls_context *context, const char *name)
 {
 	enum io result = conn->tls ? IO_DONE : begin_tls(conn, context, name);
@@ -566,10 +625,12 @@ enum io conn_starttls(struct conn *conn, struct tls_context *context, const char
 		else
 			say_why(conn);
 	}
-	if (result != IO_DONE)
-		return result;
-	result = flush(conn);
-	conn->secure = result == IO_DONE;
+	if (result == IO_DONE)
+		result = flush(conn);
+	if (result == IO_DONE)
+		secured(conn);
+	else if (result == IO_FAILED)
+		tell(conn, EVENT_BROKEN, conn->failure.message, strlen(conn->failure.message));
 	return result;
 }
 

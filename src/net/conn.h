@@ -15,6 +15,7 @@
 #include "net/address.h"
 #include "net/io.h"
 #include "net/loop.h"
+#include "net/observer.h"
 #include "net/tls.h"
 
 enum { CONN_LINE = 4096, CONN_RECEIVED = 64 * 1024, CONN_SENT = 16 * 1024 };
@@ -23,6 +24,13 @@ struct conn;
 
 /* NULL: no memory. */
 struct conn *conn_new(struct loop *loop);
+
+/* Tell `observer` (not owned, may be NULL) from now on. */
+void conn_observe(struct conn *conn, struct observer *observer);
+
+/* Take over a connected stream socket, of whatever family; it is made non-blocking. The conn owns the
+ * descriptor from here on, also if the answer is IO_FAILED. */
+enum io conn_adopt(struct conn *conn, int fd);
 
 /* conn_close and free; NULL is fine. The socket is reset (SO_LINGER 0) unless the server closed
  * first, so that a scan leaves no port of this machine in TIME_WAIT. */

@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +17,8 @@
 enum { FIRST_BYTES = FAILURE_QUOTE, CHAIN_BYTES = 100 * 1024, HANDSHAKE_BYTES = 160 * 1024 };
 
 struct tls_context {
-	SSL_CTX *ssl;
+	SSL_CTX *ssl; /* a client's is made when it is first needed */
+	bool     serves;
 };
 
 enum nature { UNKNOWN, SPEAKS_TLS, SPEAKS_PLAIN };
@@ -80,6 +83,8 @@ struct tls_context *tls_context_new(void)
 	return calloc(1, sizeof(struct tls_context));
 }
 
+static void fail_openssl(struct failure *failure);
+
 static SSL_CTX *make(void)
 {
 	SSL_CTX *ssl;
@@ -102,6 +107,55 @@ static bool made(struct tls_context *context)
 	if (!context->ssl)
 		context->ssl = make();
 	return context->ssl != NULL;
+}
+
+/* A certificate that its own key signed, made on the spot. */
+static bool sign_own(SSL_CTX *ssl)
+{
+	EVP_PKEY  *key = EVP_EC_gen("P-256");
+	X509      *certificate = X509_new();
+	X509_NAME *name = certificate ? X509_get_subject_name(certificate) : NULL;
+	bool       good = key && name;
+
+	good = good && X509_set_version(certificate, X509_VERSION_3) &&
+	       ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1) &&
+	       X509_gmtime_adj(X509_getm_notBefore(certificate), -3600) &&
+	       X509_gmtime_adj(X509_getm_notAfter(certificate), 86400) &&
+	       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1, 0) &&
+	       X509_set_issuer_name(certificate, name) && X509_set_pubkey(certificate, key) &&
+	       X509_sign(certificate, key, EVP_sha256()) > 0 && SSL_CTX_use_certificate(ssl, certificate) == 1 &&
+	       SSL_CTX_use_PrivateKey(ssl, key) == 1;
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+	return good;
+}
+
+static bool use_pem(SSL_CTX *ssl, const char *pem)
+{
+	return SSL_CTX_use_certificate_chain_file(ssl, pem) == 1 &&
+	       SSL_CTX_use_PrivateKey_file(ssl, pem, SSL_FILETYPE_PEM) == 1;
+}
+
+struct tls_context *tls_context_new_server(const char *pem, struct failure *failure)
+{
+	struct tls_context *context = tls_context_new();
+
+	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	ERR_clear_error();
+	if (context) {
+		context->serves = true;
+		context->ssl = SSL_CTX_new(TLS_server_method());
+		if (context->ssl && (pem ? use_pem(context->ssl, pem) : sign_own(context->ssl)))
+			return context;
+	}
+	fail_openssl(failure);
+	tls_context_free(context);
+	return NULL;
+}
+
+bool tls_context_serves(const struct tls_context *context)
+{
+	return context->serves;
 }
 
 void tls_context_free(struct tls_context *context)
@@ -147,8 +201,12 @@ struct tls *tls_new(struct tls_context *context, const char *name)
 	}
 	BIO_set_mem_eof_return(tls->in, -1);
 	SSL_set_bio(tls->ssl, tls->in, tls->out);
-	SSL_set_connect_state(tls->ssl);
-	expect_name(tls->ssl, name); /* a name too long for SNI is left out; the scan goes on */
+	if (context->serves) {
+		SSL_set_accept_state(tls->ssl);
+	} else {
+		SSL_set_connect_state(tls->ssl);
+		expect_name(tls->ssl, name); /* a name too long for SNI is left out; the scan goes on */
+	}
 	ERR_clear_error();
 	return tls;
 }
@@ -201,6 +259,13 @@ size_t tls_take(struct tls *tls, char *bytes, size_t size)
 	int taken = BIO_read(tls->out, bytes, size > INT_MAX ? INT_MAX : (int)size);
 
 	return taken > 0 ? (size_t)taken : 0;
+}
+
+size_t tls_describe(const struct tls *tls, char *text, size_t size)
+{
+	int length = snprintf(text, size, "%s %s", SSL_get_version(tls->ssl), SSL_get_cipher_name(tls->ssl));
+
+	return length > 0 && (size_t)length < size ? (size_t)length : 0;
 }
 
 const char *tls_stage(const struct tls *tls)

@@ -23,9 +23,15 @@ struct tls;
  * keys, SHA-1, legacy renegotiation) whatever the machine's openssl.cnf says; certificates are
  * judged, but never stop a handshake. Costs nothing before the first tls_new. NULL: no memory. */
 struct tls_context *tls_context_new(void);
+
+/* The other side, for tests and experiments: with the certificate and key of a PEM file, or, where it is
+ * NULL, a certificate of its own for "localhost" that is good for a day. NULL: `failure` says why. */
+struct tls_context *tls_context_new_server(const char *pem, struct failure *failure);
+bool                tls_context_serves(const struct tls_context *context);
+
 void                tls_context_free(struct tls_context *context); /* NULL is fine */
 
-/* A client for one connection. `name` is sent as SNI and compared with the certificate if it is a
+/* One side of one connection, the client's or, by its context, the server's. For a client, `name` is sent as SNI and compared with the certificate if it is a
  * name; if it is the text of an IP address it is only compared. NULL: no memory, or OpenSSL
  * would not start. */
 struct tls *tls_new(struct tls_context *context, const char *name);
@@ -49,6 +55,9 @@ void tls_goodbye(struct tls *tls);
 
 /* The time for the handshake is over: say what the server did instead. */
 void tls_overdue(const struct tls *tls, double seconds, struct failure *failure);
+
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384" into `text`; returns its length. */
+size_t tls_describe(const struct tls *tls, char *text, size_t size);
 
 /* How far the handshake came, for messages: "before the server's hello", ... Static text. */
 const char *tls_stage(const struct tls *tls);

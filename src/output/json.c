@@ -290,6 +290,10 @@ static void put_what(struct buffer *out, const struct outcome *outcome)
 		put(out, "[]");
 	put(out, ",\"error\":");
 	put_failure(out, &outcome->failure);
+	if (outcome->exchanges) {
+		put(out, ",\"exchanges\":");
+		put_value(out, outcome->exchanges, DEPTH);
+	}
 }
 
 /* Nothing is appended past the buffer's maximum; if its end was not reached, the last byte fits. */

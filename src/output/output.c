@@ -4,6 +4,7 @@
 #include "output/json.h"
 #include "output/progress.h"
 #include "output/text.h"
+#include "output/trace.h"
 #include "scan/field.h"
 
 #include <stdatomic.h>
@@ -231,6 +232,14 @@ static void tick(void *owner, const char *waiting, bool asked)
 		progress_show(stderr, output->tally, waiting, true);
 }
 
+static void observe(void *owner, const struct host *host, const struct outcome *outcome, double ms, enum event event,
+                    const char *bytes, size_t length)
+{
+	const struct output *output = owner;
+
+	trace_event(stderr, host, outcome, !output->style.single, ms, event, bytes, length);
+}
+
 static void flush(void *owner)
 {
 	struct output *output = owner;
@@ -257,6 +266,7 @@ struct listener output_listener(struct output *output)
 	return (struct listener){
 		.owner = output,
 		.changed = streams(output) ? stream : NULL,
+		.observe = output->style.trace ? observe : NULL,
 		.outcome = on_outcome,
 		.host = on_host,
 		.flush = flush,

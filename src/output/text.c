@@ -137,6 +137,20 @@ static void tls_facts(struct buffer *out, const json_t *facts)
 	fact(out, facts, "verify_error", "not verified");
 }
 
+static void exchanges(struct buffer *out, const json_t *list)
+{
+	size_t  index;
+	json_t *exchange;
+
+	json_array_foreach (list, index, exchange) {
+		const json_t *text = json_object_get(exchange, "text");
+
+		buffer_format(out, "  %8.1f %s: ", json_real_value(json_object_get(exchange, "ms")),
+		              json_string_value(json_object_get(exchange, "who")));
+		foreign_line(out, json_string_value(text), json_string_length(text));
+	}
+}
+
 static void details(struct buffer *out, const struct outcome *outcome)
 {
 	char address[ADDRESS_TEXT];
@@ -147,6 +161,7 @@ static void details(struct buffer *out, const struct outcome *outcome)
 	}
 	if (outcome->tls)
 		tls_facts(out, outcome->tls);
+	exchanges(out, outcome->exchanges);
 }
 
 /* --- in order -------------------------------------------------------------------------------- */

@@ -15,8 +15,10 @@ void outcome_free(struct outcome *outcome)
 {
 	report_free(&outcome->report);
 	json_decref(outcome->tls);
+	json_decref(outcome->exchanges);
 	free(outcome->traceback);
 	outcome->tls = NULL;
+	outcome->exchanges = NULL;
 	outcome->traceback = NULL;
 }
 

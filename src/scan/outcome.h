@@ -28,6 +28,7 @@ struct outcome {
 	struct failure failure;
 	struct report  report;
 	json_t        *tls;       /* facts, or NULL */
+	json_t        *exchanges; /* of one that failed: what was said last; or NULL */
 	bool           broken;    /* the script has a bug or broke a limit: .failure says which */
 	char          *traceback; /* of a broken script, or NULL */
 };

@@ -84,6 +84,14 @@ static void changed(void *owner, struct host *host)
 	scanner->scan.listener.changed(scanner->scan.listener.owner, host);
 }
 
+static void observe(void *owner, const struct host *host, const struct outcome *about, double ms, enum event event,
+                    const char *bytes, size_t length)
+{
+	struct scanner *scanner = owner;
+
+	scanner->scan.listener.observe(scanner->scan.listener.owner, host, about, ms, event, bytes, length);
+}
+
 static void outcome(void *owner, const struct host *host, const struct outcome *result)
 {
 	struct scanner *scanner = owner;
@@ -282,6 +290,7 @@ struct scanner *scanner_new(const struct scan *scan)
 		.pace = pace,
 		.full = full,
 		.changed = scan->listener.changed ? changed : NULL,
+		.observe = scan->listener.observe ? observe : NULL,
 		.outcome = outcome,
 		.host = host_over,
 		.flush = flush,

@@ -2,6 +2,7 @@
 #ifndef SCAN_SCANNER_H
 #define SCAN_SCANNER_H
 
+#include "net/observer.h"
 #include "scan/host.h"
 #include "scan/resume.h"
 #include "scan/selection.h"
@@ -19,6 +20,9 @@ enum { SCANNER_TICK = 500 };
 struct listener {
 	void *owner;
 	void (*changed)(void *owner, struct host *host); /* NULL: not interested in what is not finished */
+	/* What is said on the connections, `ms` after the service was begun; NULL: not interested. */
+	void (*observe)(void *owner, const struct host *host, const struct outcome *outcome, double ms,
+	                enum event event, const char *bytes, size_t length);
 	void (*outcome)(void *owner, const struct host *host, const struct outcome *outcome);
 	void (*host)(void *owner, struct host *host);
 	void (*flush)(void *owner);  /* what was told may go out now */

@@ -1,6 +1,7 @@
 #include "scan/visit.h"
 
 #include "net/conn.h"
+#include "scan/transcript.h"
 #include "script/task.h"
 
 #include <stdlib.h>
@@ -18,6 +19,8 @@ struct visit {
 	moment             started, deadline, secure_until;
 	moment             short_until; /* 0: there was no shortage yet */
 	struct alarm       alarm;
+	struct observer    observer;
+	struct transcript  transcript;
 	struct failure     best; /* of the addresses that failed so far, the one that says most */
 	struct address     best_address;
 };
@@ -49,9 +52,10 @@ static void finish(struct visit *visit)
 	struct outcome    *outcome = visit->outcome;
 	struct visit_setup setup = visit->setup;
 
-	if (visit->conn)
-		outcome->tls = conn_tls_facts(visit->conn);
+	outcome->tls = conn_tls_facts(visit->conn);
 	conn_free(visit->conn);
+	if (failure_present(&outcome->failure))
+		outcome->exchanges = transcript_json(&visit->transcript);
 	alarm_clear(loop_of(visit), &visit->alarm);
 	outcome->ms = clock_ms(visit->started, clock_now());
 	outcome->finished = true;
@@ -109,6 +113,7 @@ static void probe(struct visit *visit)
 	        .port = choice->port,
 	        .conn = visit->conn,
 	        .report = &visit->outcome->report,
+	        .observer = &visit->observer,
 	        .deadline = visit->deadline,
 	        .deadline_seconds = settings->deadline,
 	        .connect_timeout = settings->connect_timeout,
@@ -275,6 +280,19 @@ static void attempt(struct visit *visit)
 	judge(visit, conn_connect(visit->conn, &address));
 }
 
+/* --- watching -------------------------------------------------------------------------------- */
+
+static void told(struct observer *observer, enum event event, const char *bytes, size_t length)
+{
+	struct visit             *visit = (struct visit *)(void *)((char *)observer - offsetof(struct visit, observer));
+	const struct visit_setup *setup = &visit->setup;
+	double                    ms = clock_ms(visit->started, loop_now(loop_of(visit)));
+
+	transcript_note(&visit->transcript, ms, event, bytes, length);
+	if (setup->observe)
+		setup->observe(setup->owner, setup->host, visit->outcome, ms, event, bytes, length);
+}
+
 /* --- the beginning --------------------------------------------------------------------------- */
 
 static void fail_memory(const struct visit_setup *setup)
@@ -301,6 +319,8 @@ void visit_start(const struct visit_setup *setup)
 	visit->setup = *setup;
 	visit->outcome = &setup->host->outcomes[setup->index];
 	visit->conn = conn;
+	visit->observer.told = told;
+	conn_observe(conn, &visit->observer);
 	visit->retries = setup->settings->retries;
 	visit->started = loop_now(loop_of(visit));
 	visit->deadline = clock_after(visit->started, setup->settings->deadline);

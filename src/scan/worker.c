@@ -153,6 +153,14 @@ static void visited(void *owner, struct host *host, struct outcome *outcome)
 		enqueue(worker, host);
 }
 
+static void observe(void *owner, const struct host *host, const struct outcome *outcome, double ms, enum event event,
+                    const char *bytes, size_t length)
+{
+	const struct worker *worker = owner;
+
+	worker->employer->observe(worker->employer->owner, host, outcome, ms, event, bytes, length);
+}
+
 static void start_service(struct worker *worker, struct host *host)
 {
 	size_t index = host->started++;
@@ -169,6 +177,7 @@ static void start_service(struct worker *worker, struct host *host)
 	                                   .host = host,
 	                                   .index = index,
 	                                   .changed = changed,
+	                                   .observe = worker->employer->observe ? observe : NULL,
 	                                   .done = visited,
 	                                   .owner = worker });
 }

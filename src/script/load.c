@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
@@ -324,6 +325,11 @@ static void read_group(lua_State *L, struct grouping *grouping)
 	}
 }
 
+static int by_group(const void *one, const void *other)
+{
+	return strcmp(((const struct group *)one)->name, ((const struct group *)other)->name);
+}
+
 static int declare_groups(lua_State *L)
 {
 	struct grouping *grouping = lua_touserdata(L, 1);
@@ -338,6 +344,7 @@ static int declare_groups(lua_State *L)
 		read_group(L, grouping);
 		lua_pop(L, 1);
 	}
+	qsort(grouping->catalogue->groups, grouping->catalogue->group_count, sizeof *grouping->catalogue->groups, by_group);
 	return 0;
 }
 
@@ -348,11 +355,13 @@ static void add_problem(struct catalogue *catalogue, const char *text)
 	add_text(&catalogue->problems, &catalogue->problem_count, text);
 }
 
-/* Read a regular file of at most SOURCE_LIMIT bytes; NULL, with the reason, if it is none such. */
+/* Read a regular file of at most SOURCE_LIMIT bytes; NULL, with the reason, if it is none such. Opening does
+ * not wait for the other end of a pipe. */
 static char *read_source(const char *path, size_t *length, const char **reason)
 {
 	struct stat status;
-	FILE       *file = fopen(path, "rbe");
+	int         fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	FILE       *file = fd < 0 ? NULL : fdopen(fd, "rb");
 	char       *source = NULL;
 
 	*reason = NULL;

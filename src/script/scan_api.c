@@ -114,6 +114,7 @@ static int scan_connect(lua_State *L)
 	handle->conn = conn_new(task->setup.vm->loop);
 	if (!handle->conn)
 		return luaL_error(L, "not enough memory");
+	conn_observe(handle->conn, task->setup.observer);
 	return wait_run(L, connect_step, seconds);
 }
 

@@ -125,6 +125,17 @@ static void judge_broken(const struct task *task, struct task_result *result, co
 	failure_set(&result->failure, PHASE_SCRIPT, code, "%s: the probe %s", task->setup.script->path, why);
 }
 
+/* An error that is no text says nothing of where it comes from; the stack does. */
+static void judge_wordless(lua_State *L, struct task_result *result)
+{
+	lua_Debug place = { .currentline = -1 };
+
+	for (int level = 0; place.currentline <= 0 && lua_getstack(L, level, &place); level++)
+		lua_getinfo(L, "Sl", &place);
+	failure_set(&result->failure, PHASE_SCRIPT, "script-error", "%s:%d: the error is not a text", place.short_src,
+	            place.currentline);
+}
+
 /* What stands on the stopped coroutine's stack top is its error. */
 static void judge_error(const struct task *task, struct task_result *result)
 {
@@ -135,8 +146,10 @@ static void judge_error(const struct task *task, struct task_result *result)
 		return;
 	}
 	result->end = TASK_BROKEN;
-	failure_set(&result->failure, PHASE_SCRIPT, "script-error", "%s",
-	            lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "the error is not a text");
+	if (lua_type(L, -1) == LUA_TSTRING)
+		failure_set(&result->failure, PHASE_SCRIPT, "script-error", "%s", lua_tostring(L, -1));
+	else
+		judge_wordless(L, result);
 }
 
 static void judge(const struct task *task, enum exit exit, struct task_result *result)

@@ -38,6 +38,7 @@ struct task_setup {
 	uint16_t             port;
 	struct conn         *conn;
 	struct report       *report;
+	struct observer     *observer; /* of connections that the probe opens itself; may be NULL */
 	moment               deadline; /* for the whole probe */
 	double               deadline_seconds, connect_timeout, reply_timeout;
 	task_done           *done;

@@ -48,10 +48,14 @@ static void interrupt(lua_State *L, lua_Debug *debug)
 {
 	(void)debug;
 	lua_sethook(L, interrupt, LUA_MASKCOUNT, 1);
-	if (lua_isyieldable(L))
+	if (lua_isyieldable(L)) {
 		lua_yield(L, 0);
-	else
-		luaL_error(L, "the script used up its CPU time");
+		return;
+	}
+	luaL_where(L, 0);
+	lua_pushliteral(L, "the script used up its CPU time");
+	lua_concat(L, 2);
+	lua_error(L);
 }
 
 /* Runs in the thread that runs the script, in the middle of it. Setting a hook is what Lua allows to

@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
-PATIENCE = 10.0  # seconds that a server has to end after SIGTERM
+PATIENCE = 3.0  # seconds that a server has to end after a signal
+ASKED = 3       # times that it is sent SIGTERM: one that comes between fork and exec is lost
 PAUSE = 0.02
 GUARD = Path(__file__).with_name("guard.py")
 
@@ -44,15 +45,22 @@ class Processes:
         """End all, politely and then not, for good; gives the commands of those that had to be killed."""
         with self.lock:
             self.stopping = True
-        for process in self.started:
-            send(os.killpg, process.pid, signal.SIGTERM)
-        for pid in self.descendants():
-            send(os.kill, pid, signal.SIGTERM)
-        stubborn = {pid: command_of(pid) for pid in self.reap()}
-        for pid in stubborn:
-            send(os.kill, pid, signal.SIGKILL)
+        for _ in range(ASKED):
+            self.send(signal.SIGTERM)
+            if not self.reap():
+                return []
+        stubborn = sorted(map(command_of, self.descendants()))
+        self.send(signal.SIGKILL)
         self.reap()
-        return sorted(stubborn.values())
+        return stubborn
+
+    def send(self, number):
+        """Send a signal to all processes of the lab."""
+        for pid in self.descendants():
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:  # it ended meanwhile
+                pass
 
     def dismiss_guard(self):
         self.tell_guard("done")
@@ -103,13 +111,6 @@ def collect():
         return os.waitpid(-1, os.WNOHANG)[0]
     except ChildProcessError:
         return 0
-
-
-def send(kill, pid, number):
-    try:
-        kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def command_of(pid):
