@@ -65,8 +65,7 @@ return {
   probe = function(conn, report)
     local greeting = banner.read(conn, report)
     local state = greeting:upper():match("^%* (%a+)")
-    if state == "BYE" then return end
-    if state ~= "OK" and state ~= "PREAUTH" then
+    if state ~= "OK" and state ~= "PREAUTH" then -- BYE, or not IMAP at all
       return banner.strange(report, "not an IMAP greeting", greeting, true)
     end
     local offered = advertised(greeting, report)

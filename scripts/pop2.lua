@@ -10,7 +10,7 @@ return {
     local line = banner.read(conn, report)
     if line:sub(1, 1) == "+" then
       farewell(conn, "QUIT")
-    elseif line:sub(1, 1) ~= "-" then
+    else
       banner.strange(report, "not a POP2 greeting", line, true)
     end
   end,

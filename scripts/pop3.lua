@@ -24,7 +24,7 @@ return {
     local line = banner.read(conn, report)
     if is_yes(line) then
       if conn.tls or ask_for_tls(conn, report) then farewell(conn, "QUIT") end
-    elseif line:sub(1, 1) ~= "-" then
+    else
       banner.strange(report, "not a POP3 greeting", line, true)
     end
   end,

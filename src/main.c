@@ -127,7 +127,8 @@ static bool load(struct catalogue *catalogue, const struct options *options)
 	if (environment && *environment)
 		paths[count++] = environment;
 	default_folder(shipped);
-	paths[count++] = shipped;
+	if (count == 0 || access(shipped, F_OK) == 0)
+		paths[count++] = shipped;
 	good = load_scripts(catalogue, paths, count, error, sizeof error);
 	free(paths);
 	if (!good)

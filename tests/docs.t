@@ -1,4 +1,4 @@
-#!/usr/bin/python3 -B
+#!/usr/bin/python3
 """The documents say what is so: their examples run, their lists are complete, and nothing in them is made up.
 
 Marks in README.md and scripts/README.md, which a reader of the page does not see, tell how an example is run:
@@ -8,8 +8,9 @@ Marks in README.md and scripts/README.md, which a reader of the page does not se
     S: hello             conversations/fake.py, or the name of one of TRANSCRIPTS. "--- SERVICE" begins the part of a
     -->                  service where there are several, or another connection to the same one
 
-A Lua block without a mark is part of a probe's function, and must compile. A text block that begins with "$ scan" is run
-beside the files so far, and must give what follows; "..." stands for any lines. A JSON block is the record of that run.
+A Lua block without a mark is part of a probe's function, and must compile. A text block that begins with "$ scan" is
+run beside the files so far, and must give what follows; "..." stands for any lines. A JSON block is the record of that
+run.
 """
 
 import copy
@@ -26,6 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
+sys.dont_write_bytecode = True
 sys.path.insert(0, str(TOP / "tests/conversations"))
 import fake  # noqa: E402  (the servers)
 
@@ -73,8 +75,8 @@ def read(path):
 
 
 def scan(*words, **more):
-    return subprocess.run([SCAN, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-                          env={**fake.ENVIRONMENT, "SCAN_SCRIPTS": ""}, **more)
+    return subprocess.run([SCAN, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                          check=False, env={**fake.ENVIRONMENT, "SCAN_SCRIPTS": ""}, **more)
 
 
 # --- examples --------------------------------------------------------------------------------------------------------
@@ -147,24 +149,16 @@ class Host:
         return None
 
 
-def group(name):
-    found = re.search(rf"^@{name}\s+(.*)$", scan("--list").stdout, re.MULTILINE)
-    return found.group(1).split()
-
-
-def services_of(words):
-    return words[words.index("-s") + 1].split(",") if "-s" in words else group("default")
-
-
 def run_example(command, transcript, folder):
-    """Run a documented command; what is printed has the documented names and ports again."""
+    """Run a documented command, `scan ... -s LIST ... TARGET` if there is somebody to talk to; what is printed has the
+    documented target again."""
     words = shlex.split(command)[1:]
     if transcript is None:
         done = scan(*words, cwd=folder)
         return done, done.stdout + done.stderr, [], {}
-    services, target = services_of(words), words.pop()
-    if "-s" in words:
-        del words[words.index("-s"):words.index("-s") + 2]
+    target, place = words.pop(), words.index("-s")
+    services = words[place + 1].split(",")
+    del words[place:place + 2]
     host = Host(services, TRANSCRIPTS.get(transcript, transcript))
     chosen = ",".join(f"{service}={port}" for service, port in host.ports.items())
     done, faults = host.meet(lambda: scan(*words, "-s", chosen, "127.0.0.1", cwd=folder))
@@ -199,6 +193,8 @@ def see_text(text, transcript, folder):
 def see_record(text, command, transcript, folder):
     wanted = json.loads(text)
     _, printed, faults, _ = run_example(command.replace("scan", "scan --json", 1), transcript, folder)
+    if not printed.startswith("{"):
+        return faults + ["no record:", printed]
     seen = {**json.loads(printed), "ms": wanted["ms"], "port": wanted["port"]}
     if wanted["tls"] and seen["tls"]:
         seen["tls"] = {key: seen["tls"].get(key) for key in wanted["tls"]}
@@ -243,7 +239,8 @@ def differ(what, documented, real):
 
 
 def code_files(folder, ending):
-    return {str(path.relative_to(TOP)): path.read_text(encoding="utf-8") for path in sorted((TOP / folder).rglob("*" + ending))}
+    paths = sorted((TOP / folder).rglob("*" + ending))
+    return {str(path.relative_to(TOP)): path.read_text(encoding="utf-8") for path in paths}
 
 
 def section(path, title):
@@ -319,7 +316,7 @@ OFFLINE = {"--list", "--describe", "--schema", "--help", "--version"}
 
 
 def commands_are_right():
-    """Run where they need no network; else their options are read and no more, for what stands before --help must be right."""
+    """Run where they need no network; else no more than read, for what stands before --help must be right."""
     for where, command in commands():
         words = words_of_scan(command)
         if words is None:
@@ -335,16 +332,20 @@ def statuses_of_main():
     return {str(number) for number in numbers - {128}} | {"130", "143"}
 
 
+def numbers(pattern, text):
+    """The numbers in what the pattern finds, at most one group a match."""
+    return set(re.findall(r"\d+", " ".join(re.findall(pattern, text, re.MULTILINE))))
+
+
 def statuses_are_right():
-    real = statuses_of_main()
+    manual = read(MANUAL).split(".Sh EXIT STATUS")[1].split(".Sh")[0]
     shown = {
-        "--help": set(re.findall(r"\b\d+\b", " ".join(re.findall(r"^  ([\d, ]+)  ", HELP.split("Exit status")[1], re.MULTILINE)))),
-        FRONT: {number for name in re.findall(r"^\| ([\d, ]+) \|", section(FRONT, "Exit status"), re.MULTILINE)
-                for number in re.findall(r"\d+", name)},
-        MANUAL: set(re.findall(r"\d+", " ".join(re.findall(
-            r"^\.It ([\d ,]+)$", read(MANUAL).split(".Sh EXIT STATUS")[1].split(".Sh")[0], re.MULTILINE)))),
+        "--help": numbers(r"^  ([\d, ]+)  ", HELP.split("Exit status")[1]),
+        FRONT: numbers(r"^\| ([\d, ]+) \|", section(FRONT, "Exit status")),
+        MANUAL: numbers(r"^\.It ([\d ,]+)$", manual),
     }
-    return [f"{where}: {line}" for where, numbers in shown.items() for line in differ("status", numbers, real)]
+    real = statuses_of_main()
+    return [f"{where}: {line}" for where, found in shown.items() for line in differ("status", found, real)]
 
 
 def error_codes():
@@ -367,7 +368,8 @@ def warning_codes():
 def codes_are_documented():
     errors = section(GUIDE, "Errors")
     named = rows(errors[errors.index("| code |"):])
-    return differ("error code", named, error_codes()) + differ("warning code", rows(section(GUIDE, "Warnings")), warning_codes())
+    return (differ("error code", named, error_codes())
+            + differ("warning code", rows(section(GUIDE, "Warnings")), warning_codes()))
 
 
 def phases_are_documented():
@@ -380,14 +382,16 @@ def registered(path):
     return set(re.findall(r'\{ "(\w+)", \w+ \}', read(path)))
 
 
+def named(title, pattern):
+    """What the first cells of the tables of a section name."""
+    return {name for cell in rows(section(GUIDE, title)) for name in re.findall(pattern, cell)}
+
+
 def api_is_documented():
-    calls = lambda title, prefix: set(re.findall(rf"`{prefix}(\w+)\(", section(GUIDE, title)))  # noqa: E731
-    fields = {name for cell in rows(section(GUIDE, "conn")) for name in re.findall(r"^conn\.(\w+)$", cell)}
-    real = set(re.findall(r'strcmp\(field, "(\w+)"\)', read("src/script/conn_api.c")))
-    return (differ("conn:", calls("conn", "conn:"), registered("src/script/conn_api.c"))
-            + differ("conn.", fields, real)
-            + differ("scan.", {name for row in rows(section(GUIDE, "scan")) for name in re.findall(r"scan\.(\w+)\(", row)},
-                     registered("src/script/scan_api.c")))
+    fields = set(re.findall(r'strcmp\(field, "(\w+)"\)', read("src/script/conn_api.c")))
+    return (differ("conn:", named("conn", r"^conn:(\w+)\("), registered("src/script/conn_api.c"))
+            + differ("conn.", named("conn", r"^conn\.(\w+)$"), fields)
+            + differ("scan.", named("scan", r"^scan\.(\w+)\("), registered("src/script/scan_api.c")))
 
 
 def table_is_documented():
@@ -411,7 +415,8 @@ def libraries_are_documented():
         real |= set(re.findall(r"^function (\w+\.\w+)\(", text, re.MULTILINE))
         if re.search(r"^return function\(", text, re.MULTILINE):
             real.add(Path(path).stem)
-    return differ("function", set(re.findall(r"^\|[^|]*\| `([\w.]+)\(", section(GUIDE, "Libraries"), re.MULTILINE)), real)
+    documented = re.findall(r"^\|[^|]*\| `([\w.]+)\(", section(GUIDE, "Libraries"), re.MULTILINE)
+    return differ("function", set(documented), real)
 
 
 def records_are_documented():
@@ -429,8 +434,9 @@ def records_are_documented():
 # Constants of the sources (or, with its path, of one file), and how the guide says them.
 LIMITS = [
     ("CONN_LINE", "{:,} bytes"), ("CONN_RECEIVED", "{} KiB, plain"), ("CONN_SENT", "| {} KiB |"),
-    ("SECRETS", "{} KiB of TLS records"), ("HANDSHAKE_BYTES", "{} KiB, certificates"), ("CHAIN_BYTES", "certificates {} KiB"),
-    ("TASK_CONNS", "| {}, with the one"), ("VM_RESUME_TICKS", "{} ms without waiting"), ("VM_PROBE_TICKS", "{} ms in all"),
+    ("SECRETS", "{} KiB of TLS records"), ("HANDSHAKE_BYTES", "{} KiB, certificates"),
+    ("CHAIN_BYTES", "certificates {} KiB"), ("TASK_CONNS", "| {}, with the one"),
+    ("VM_RESUME_TICKS", "{} ms without waiting"), ("VM_PROBE_TICKS", "{} ms in all"),
     ("VM_MEMORY", "{} MiB a thread"), ("src/script/load.c:SOURCE_LIMIT", "a script file | {} KiB"),
     ("VALUE_KEYS", "{} keys"), ("VALUE_DEPTH", "{} deep"), ("REPORT_BYTES", "{} KiB in the record"),
     ("REPORT_LINES", "{} KiB of text"), ("src/output/text.c:COLUMNS", "{} columns"),
@@ -465,7 +471,8 @@ def folders_are_named():
 def links_lead_somewhere():
     for path in (FRONT, GUIDE):
         text = read(path)
-        anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+        titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
         for link in re.findall(r"\]\(([^)\s]+)\)", text):
             if link.startswith("#") and link[1:] not in anchors:
                 yield f"{path}: there is no heading for {link}"

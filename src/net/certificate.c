@@ -5,7 +5,9 @@
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -134,4 +136,56 @@ void certificate_facts(json_t *facts, X509 *certificate)
 	set_days_left(facts, X509_get0_notAfter(certificate));
 	set_key(facts, certificate);
 	set_fingerprint(facts, certificate);
+}
+
+/* --- problems -------------------------------------------------------------------------------- */
+
+static bool is_weak_key(X509 *certificate)
+{
+	EVP_PKEY *key = X509_get0_pubkey(certificate);
+
+	return key && EVP_PKEY_get_security_bits(key) < 112; /* RSA 2048, P-224: NIST SP 800-57 */
+}
+
+static bool is_self_signed(X509 *certificate)
+{
+	return X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_issuer_name(certificate)) == 0;
+}
+
+/* A signature by one's own key proves nothing; how it was made does not matter. */
+static bool is_weak_signature(X509 *certificate)
+{
+	int digest = NID_undef;
+
+	return !is_self_signed(certificate) && X509_get_signature_info(certificate, &digest, NULL, NULL, NULL) == 1 &&
+	       (digest == NID_sha1 || digest == NID_md5 || digest == NID_md4 || digest == NID_md2);
+}
+
+/* Judged for names only: what is scanned by its address is seldom certified for it. */
+static bool is_wrong_name(X509 *certificate, X509_VERIFY_PARAM *expected)
+{
+	const char *host = X509_VERIFY_PARAM_get0_host(expected, 0);
+
+	return host && X509_check_host(certificate, host, 0, 0, NULL) != 1;
+}
+
+void certificate_problems(json_t *facts, X509 *certificate, X509_VERIFY_PARAM *expected)
+{
+	const struct {
+		const char *name;
+		bool        holds;
+	} problems[] = {
+		{ "expired", X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0 },
+		{ "not-yet-valid", X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0 },
+		{ "self-signed", is_self_signed(certificate) },
+		{ "wrong-name", is_wrong_name(certificate, expected) },
+		{ "weak-key", is_weak_key(certificate) },
+		{ "weak-signature", is_weak_signature(certificate) },
+	};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < sizeof problems / sizeof *problems; i++)
+		if (problems[i].holds)
+			json_array_append_new(list, json_string_nocheck(problems[i].name));
+	json_object_set_new_nocheck(facts, "problems", list);
 }

@@ -556,7 +556,7 @@ static enum io fail_injected(struct conn *conn)
 /* A server may have read the beginning of the client's hello already. */
 static enum io begin_server(struct conn *conn, struct tls_context *context, const char *name)
 {
-	conn->tls = tls_new(context, name);
+	conn->tls = tls_new(context, TLS_STRICT, name);
 	if (!conn->tls || !tls_feed(conn->tls, buffer_bytes(&conn->in), buffer_length(&conn->in)))
 		return fail_memory(conn, PHASE_TLS);
 	buffer_clear(&conn->in);
@@ -566,7 +566,7 @@ static enum io begin_server(struct conn *conn, struct tls_context *context, cons
 
 /* Nothing of the plain conversation may be left when TLS starts: what a server (or somebody on the
  * way) sent behind its "go ahead" would be read as if it had come protected (CVE-2021-22947). */
-static enum io begin_tls(struct conn *conn, struct tls_context *context, const char *name)
+static enum io begin_tls(struct conn *conn, struct tls_context *context, enum tls_manner manner, const char *name)
 {
 	bool talked = conn->received + conn->sent > 0;
 
@@ -576,7 +576,7 @@ static enum io begin_tls(struct conn *conn, struct tls_context *context, const c
 		return IO_FAILED;
 	if (buffer_length(&conn->in) > 0)
 		return fail_injected(conn);
-	conn->tls = tls_new(context, name);
+	conn->tls = tls_new(context, manner, name);
 	return conn->tls ? IO_DONE : fail_memory(conn, PHASE_TLS);
 }
 
@@ -612,9 +612,9 @@ static void secured(struct conn *conn)
 	tell(conn, EVENT_SECURED, text, length);
 }
 
-enum io conn_starttls(struct conn *conn, struct tls_context *context, const char *name)
+enum io conn_starttls(struct conn *conn, struct tls_context *context, enum tls_manner manner, const char *name)
 {
-	enum io result = conn->tls ? IO_DONE : begin_tls(conn, context, name);
+	enum io result = conn->tls ? IO_DONE : begin_tls(conn, context, manner, name);
 
 	while (result == IO_DONE) {
 		result = tls_handshake(conn->tls, &conn->failure);
@@ -646,11 +646,13 @@ void conn_close(struct conn *conn)
 
 /* --- words and facts ------------------------------------------------------------------------- */
 
-static const char *awaited(const struct conn *conn)
+/* A server that says something, but never comes to the end of it, is quoted. */
+static void fail_slow(struct conn *conn, double seconds)
 {
-	if (buffer_length(&conn->in) > 0 || conn->cut)
-		return "end of the line";
-	return conn->received == 0 && conn->sent == 0 ? "greeting" : "reply";
+	size_t length = buffer_length(&conn->in);
+
+	failure_set(&conn->failure, PHASE_READ, "too-slow", "the line did not end within %g s: %.*s", seconds,
+	            length > FAILURE_QUOTE ? FAILURE_QUOTE : (int)length, buffer_bytes(&conn->in));
 }
 
 void conn_overdue(struct conn *conn, double seconds)
@@ -662,8 +664,11 @@ void conn_overdue(struct conn *conn, double seconds)
 		tls_overdue(conn->tls, seconds, &conn->failure);
 	} else if (!conn->writable) {
 		failure_set(&conn->failure, PHASE_WRITE, "timeout", "the server took nothing for %g s", seconds);
+	} else if (buffer_length(&conn->in) > 0) {
+		fail_slow(conn, seconds);
 	} else {
-		failure_set(&conn->failure, PHASE_READ, "timeout", "no %s within %g s", awaited(conn), seconds);
+		failure_set(&conn->failure, PHASE_READ, "timeout", "no %s within %g s",
+		            conn->received + conn->sent == 0 ? "greeting" : "reply", seconds);
 	}
 }
 
@@ -698,6 +703,11 @@ bool conn_open(const struct conn *conn)
 	return conn->fd >= 0;
 }
 
+bool conn_silent(const struct conn *conn)
+{
+	return conn->connected && conn->received == 0;
+}
+
 bool conn_secure(const struct conn *conn)
 {
 	return conn->secure;
@@ -705,7 +715,7 @@ bool conn_secure(const struct conn *conn)
 
 json_t *conn_tls_facts(struct conn *conn)
 {
-	if (!conn->facts && conn->secure)
+	if (!conn->facts && conn->tls)
 		conn->facts = tls_facts(conn->tls);
 	return json_incref(conn->facts);
 }

@@ -59,7 +59,7 @@ enum io conn_write(struct conn *conn, const char *bytes, size_t length);
 
 /* Turn the live connection into TLS; `name` as for tls_new. Fails with "plaintext-at-starttls",
  * quoting them, if bytes of the plain conversation are left over or arrive before our hello. */
-enum io conn_starttls(struct conn *conn, struct tls_context *context, const char *name);
+enum io conn_starttls(struct conn *conn, struct tls_context *context, enum tls_manner manner, const char *name);
 
 /* Close the socket now, under TLS with a close_notify; what was read stays. Idempotent, never waits.
  * The struct is still the owner's to free. */
@@ -82,9 +82,11 @@ const char *conn_unread(const struct conn *conn, size_t *length);
 const struct address *conn_remote(const struct conn *conn);
 bool                  conn_local(const struct conn *conn, struct address *address); /* false: not connected */
 bool                  conn_open(const struct conn *conn); /* has a socket, connected or on the way */
+bool                  conn_silent(const struct conn *conn); /* connected, and no byte has come */
 bool                  conn_secure(const struct conn *conn); /* the TLS handshake is done */
 
-/* The record's `tls` object, a new reference; NULL if the handshake is not done. */
+/* The record's `tls` object, a new reference; NULL if there was no TLS. Ask when the conversation is over,
+ * or the handshake done: the answer is kept. */
 json_t *conn_tls_facts(struct conn *conn);
 
 #endif

@@ -17,23 +17,27 @@
 enum { FIRST_BYTES = FAILURE_QUOTE, CHAIN_BYTES = 100 * 1024, HANDSHAKE_BYTES = 160 * 1024 };
 
 struct tls_context {
-	SSL_CTX *ssl; /* a client's is made when it is first needed */
+	SSL_CTX *ssl[2]; /* by manner; a client's is made when it is first needed, a server's stands first */
 	bool     serves;
 };
 
 enum nature { UNKNOWN, SPEAKS_TLS, SPEAKS_PLAIN };
 
 struct tls {
-	SSL *ssl;
-	BIO *in, *out; /* owned by ssl */
+	SSL            *ssl;
+	BIO            *in, *out; /* owned by ssl */
+	enum tls_manner manner;
 
 	enum nature nature;            /* by the first byte that the server sent */
 	char        first[FIRST_BYTES]; /* what a server that does not speak TLS said */
 	size_t      first_length;
 	size_t      fed;   /* bytes fed before the handshake was done */
+	bool        asked; /* the server wants a certificate from us */
 	bool        ended; /* the network has no more */
 	bool        established;
 };
+
+static void fail_openssl(const struct tls *tls, struct failure *failure);
 
 /* --- contexts -------------------------------------------------------------------------------- */
 
@@ -48,12 +52,22 @@ static bool is_hashed(const struct dirent *entry)
 	return length == 10 && strcmp(entry->d_name + 8, ".0") == 0;
 }
 
+/* A bundle that lies in the folder of hashed links holds the same certificates as they lead to. */
+static bool lies_in(const char *file, const char *folder)
+{
+	size_t length = strlen(folder);
+
+	return strncmp(file, folder, length) == 0 && file[length] == '/' && !strchr(file + length + 1, '/');
+}
+
 /* The machine's trusted certificates. Reading them all from one file takes some 60 ms, in which the
  * loop would stand still; a folder with a link per hash is asked only for the issuers that are met. */
 static void trust(SSL_CTX *ssl)
 {
-	const char    *folder = getenv(X509_get_default_cert_dir_env());
-	DIR           *entries = opendir(folder ? folder : X509_get_default_cert_dir());
+	const char    *given = getenv(X509_get_default_cert_dir_env());
+	const char    *folder = given ? given : X509_get_default_cert_dir();
+	const char    *file = getenv(X509_get_default_cert_file_env());
+	DIR           *entries = opendir(folder);
 	struct dirent *entry;
 	bool           hashed = false;
 
@@ -61,7 +75,7 @@ static void trust(SSL_CTX *ssl)
 		hashed = is_hashed(entry);
 	if (entries)
 		closedir(entries);
-	if (hashed && !getenv(X509_get_default_cert_file_env()))
+	if (hashed && (!file || lies_in(file, folder)))
 		SSL_CTX_set_default_verify_dir(ssl);
 	else
 		SSL_CTX_set_default_verify_paths(ssl);
@@ -71,11 +85,15 @@ static void be_lenient(SSL_CTX *ssl)
 {
 	SSL_CTX_set_security_level(ssl, 0);
 	SSL_CTX_set_min_proto_version(ssl, TLS1_VERSION);
-	SSL_CTX_set_max_proto_version(ssl, 0);
 	SSL_CTX_set_cipher_list(ssl, ciphers);
-	SSL_CTX_set_options(ssl, SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-	SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
-	trust(ssl);
+	SSL_CTX_set_options(ssl, SSL_OP_LEGACY_SERVER_CONNECT);
+}
+
+static void be_strict(SSL_CTX *ssl)
+{
+	SSL_CTX_set_security_level(ssl, 2);
+	SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
+	SSL_CTX_clear_options(ssl, SSL_OP_LEGACY_SERVER_CONNECT);
 }
 
 struct tls_context *tls_context_new(void)
@@ -83,9 +101,18 @@ struct tls_context *tls_context_new(void)
 	return calloc(1, sizeof(struct tls_context));
 }
 
-static void fail_openssl(struct failure *failure);
+/* We have no certificate to show; that one was wanted explains what may follow. */
+static int asked(SSL *ssl, X509 **certificate, EVP_PKEY **key)
+{
+	struct tls *tls = SSL_get_app_data(ssl);
 
-static SSL_CTX *make(void)
+	(void)certificate;
+	(void)key;
+	tls->asked = true;
+	return 0;
+}
+
+static SSL_CTX *make(enum tls_manner manner)
 {
 	SSL_CTX *ssl;
 
@@ -94,7 +121,14 @@ static SSL_CTX *make(void)
 	ssl = SSL_CTX_new(TLS_client_method());
 	if (!ssl)
 		return NULL;
-	be_lenient(ssl);
+	if (manner == TLS_LEGACY)
+		be_lenient(ssl);
+	else
+		be_strict(ssl);
+	trust(ssl);
+	SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_client_cert_cb(ssl, asked);
+	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_cert_list(ssl, CHAIN_BYTES);
@@ -102,11 +136,13 @@ static SSL_CTX *make(void)
 }
 
 /* OpenSSL takes milliseconds to set up; a scan that meets no TLS never pays them. */
-static bool made(struct tls_context *context)
+static SSL_CTX *context_ssl(struct tls_context *context, enum tls_manner manner)
 {
-	if (!context->ssl)
-		context->ssl = make();
-	return context->ssl != NULL;
+	if (context->serves)
+		return context->ssl[0];
+	if (!context->ssl[manner])
+		context->ssl[manner] = make(manner);
+	return context->ssl[manner];
 }
 
 /* A certificate that its own key signed, made on the spot. */
@@ -144,11 +180,11 @@ struct tls_context *tls_context_new_server(const char *pem, struct failure *fail
 	ERR_clear_error();
 	if (context) {
 		context->serves = true;
-		context->ssl = SSL_CTX_new(TLS_server_method());
-		if (context->ssl && (pem ? use_pem(context->ssl, pem) : sign_own(context->ssl)))
+		context->ssl[0] = SSL_CTX_new(TLS_server_method());
+		if (context->ssl[0] && (pem ? use_pem(context->ssl[0], pem) : sign_own(context->ssl[0])))
 			return context;
 	}
-	fail_openssl(failure);
+	fail_openssl(NULL, failure);
 	tls_context_free(context);
 	return NULL;
 }
@@ -162,7 +198,8 @@ void tls_context_free(struct tls_context *context)
 {
 	if (!context)
 		return;
-	SSL_CTX_free(context->ssl);
+	SSL_CTX_free(context->ssl[0]);
+	SSL_CTX_free(context->ssl[1]);
 	free(context);
 }
 
@@ -182,14 +219,16 @@ static bool expect_name(SSL *ssl, const char *name)
 	return SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
-struct tls *tls_new(struct tls_context *context, const char *name)
+struct tls *tls_new(struct tls_context *context, enum tls_manner manner, const char *name)
 {
-	struct tls *tls = made(context) ? calloc(1, sizeof *tls) : NULL;
+	SSL_CTX    *ssl = context_ssl(context, manner);
+	struct tls *tls = ssl ? calloc(1, sizeof *tls) : NULL;
 
 	if (!tls)
 		return NULL;
 	ERR_clear_error();
-	tls->ssl = SSL_new(context->ssl);
+	tls->manner = manner;
+	tls->ssl = SSL_new(ssl);
 	tls->in = BIO_new(BIO_s_mem());
 	tls->out = BIO_new(BIO_s_mem());
 	if (!tls->ssl || !tls->in || !tls->out) {
@@ -201,11 +240,13 @@ struct tls *tls_new(struct tls_context *context, const char *name)
 	}
 	BIO_set_mem_eof_return(tls->in, -1);
 	SSL_set_bio(tls->ssl, tls->in, tls->out);
+	SSL_set_app_data(tls->ssl, tls);
 	if (context->serves) {
 		SSL_set_accept_state(tls->ssl);
 	} else {
 		SSL_set_connect_state(tls->ssl);
-		expect_name(tls->ssl, name); /* a name too long for SNI is left out; the scan goes on */
+		if (name)
+			expect_name(tls->ssl, name); /* a name too long for SNI is left out; the scan goes on */
 	}
 	ERR_clear_error();
 	return tls;
@@ -315,24 +356,27 @@ static const char *alert_text(int alert)
 	}
 }
 
-static void fail_alert(struct failure *failure, int alert)
+static void fail_alert(const struct tls *tls, struct failure *failure, int alert)
 {
 	const char *text = alert_text(alert);
 
-	if (text)
+	if (tls && tls->asked)
+		failure_set(failure, PHASE_TLS, "client-certificate", "the server wants a certificate from us (alert %d)",
+		            alert);
+	else if (text)
 		failure_set(failure, PHASE_TLS, "tls-alert", "the server sent alert %d, %s", alert, text);
 	else
 		failure_set(failure, PHASE_TLS, "tls-alert", "the server sent alert %d", alert);
 }
 
-static void fail_openssl(struct failure *failure)
+static void fail_openssl(const struct tls *tls, struct failure *failure)
 {
 	unsigned long error = ERR_peek_error();
 	int           reason = ERR_GET_REASON(error);
 	const char   *text = ERR_reason_error_string(error);
 
 	if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
-		fail_alert(failure, reason - SSL_AD_REASON_OFFSET);
+		fail_alert(tls, failure, reason - SSL_AD_REASON_OFFSET);
 	else if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason == SSL_R_EXCESSIVE_MESSAGE_SIZE)
 		failure_set(failure, PHASE_TLS, "oversize", "a handshake message of the server is too large");
 	else
@@ -375,6 +419,20 @@ void tls_overdue(const struct tls *tls, double seconds, struct failure *failure)
 		failure_set(failure, PHASE_TLS, "timeout", "no TLS handshake within %g s (%s)", seconds, tls_stage(tls));
 }
 
+/* What old or odd servers do when they are shown no setting that they know. A complaint of our own side,
+ * "dh key too small" or the like, has no code of its own in OpenSSL's families. */
+bool tls_curable(const struct failure *failure)
+{
+	return failure->phase == PHASE_TLS &&
+	       (strcmp(failure->code, "tls-alert") == 0 || strcmp(failure->code, "tls-failed") == 0 ||
+	        strcmp(failure->code, "closed-early") == 0 || strcmp(failure->code, "reset") == 0);
+}
+
+bool tls_name_unknown(const struct failure *failure)
+{
+	return strcmp(failure->code, "tls-alert") == 0 && strstr(failure->message, "alert 112,") != NULL;
+}
+
 static enum io judge(struct tls *tls, int result, struct failure *failure)
 {
 	switch (SSL_get_error(tls->ssl, result)) {
@@ -387,7 +445,7 @@ static enum io judge(struct tls *tls, int result, struct failure *failure)
 	case SSL_ERROR_SSL:
 		if (tls->ended && ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 			break;
-		fail_openssl(failure);
+		fail_openssl(tls, failure);
 		return IO_FAILED;
 	default:
 		break;
@@ -459,10 +517,8 @@ void tls_goodbye(struct tls *tls)
 
 /* --- facts ----------------------------------------------------------------------------------- */
 
-static void add_verdict(json_t *facts, const SSL *ssl)
+static void add_verdict(json_t *facts, long verdict)
 {
-	long verdict = SSL_get_verify_result(ssl);
-
 	json_object_set_new_nocheck(facts, "verified", json_boolean(verdict == X509_V_OK));
 	json_object_set_new_nocheck(facts, "verify_error",
 	                            verdict == X509_V_OK ? json_null()
@@ -474,13 +530,21 @@ json_t *tls_facts(const struct tls *tls)
 	json_t *facts = json_object();
 	X509   *certificate = SSL_get0_peer_certificate(tls->ssl);
 
-	if (!facts)
+	if (!facts || (!certificate && !tls->established)) {
+		json_decref(facts);
 		return NULL;
+	}
 	json_object_set_new_nocheck(facts, "version", json_string_nocheck(SSL_get_version(tls->ssl)));
 	json_object_set_new_nocheck(facts, "cipher", json_string_nocheck(SSL_get_cipher_name(tls->ssl)));
+	json_object_set_new_nocheck(facts, "handshake", json_boolean(tls->established));
+	if (tls->asked)
+		json_object_set_new_nocheck(facts, "client_certificate", json_true());
+	json_object_set_new_nocheck(facts, "settings",
+	                            json_string_nocheck(tls->manner == TLS_LEGACY ? "legacy" : "strict"));
 	if (certificate) {
 		certificate_facts(facts, certificate);
-		add_verdict(facts, tls->ssl);
+		certificate_problems(facts, certificate, SSL_get0_param(tls->ssl));
+		add_verdict(facts, SSL_get_verify_result(tls->ssl));
 	}
 	ERR_clear_error();
 	return facts;

@@ -19,9 +19,12 @@
 struct tls_context;
 struct tls;
 
-/* What all connections of a thread share. Client side: reaches old servers (TLS 1.0 and up, small
- * keys, SHA-1, legacy renegotiation) whatever the machine's openssl.cnf says; certificates are
- * judged, but never stop a handshake. Costs nothing before the first tls_new. NULL: no memory. */
+/* How a client behaves. Strict: TLS 1.2 and up with what is held to be sound today. Legacy: reaches old
+ * servers (TLS 1.0 and up, small keys, SHA-1, legacy renegotiation). */
+enum tls_manner { TLS_STRICT, TLS_LEGACY };
+
+/* What all connections of a thread share, whatever the machine's openssl.cnf says. Certificates are judged,
+ * but never stop a handshake. Costs nothing before the first tls_new. NULL: no memory. */
 struct tls_context *tls_context_new(void);
 
 /* The other side, for tests and experiments: with the certificate and key of a PEM file, or, where it is
@@ -32,9 +35,9 @@ bool                tls_context_serves(const struct tls_context *context);
 void                tls_context_free(struct tls_context *context); /* NULL is fine */
 
 /* One side of one connection, the client's or, by its context, the server's. For a client, `name` is sent as SNI and compared with the certificate if it is a
- * name; if it is the text of an IP address it is only compared. NULL: no memory, or OpenSSL
+ * name; if it is the text of an IP address it is only compared; NULL: neither. NULL: no memory, or OpenSSL
  * would not start. */
-struct tls *tls_new(struct tls_context *context, const char *name);
+struct tls *tls_new(struct tls_context *context, enum tls_manner manner, const char *name);
 void        tls_free(struct tls *tls); /* NULL is fine */
 
 /* Bytes from the network, in any cut. False: no memory. */
@@ -53,6 +56,12 @@ enum io tls_write(struct tls *tls, const char *bytes, size_t length, struct fail
 /* Queue a close_notify, if the handshake was done. */
 void tls_goodbye(struct tls *tls);
 
+/* Did the handshake fail in a way that legacy settings may cure? */
+bool tls_curable(const struct failure *failure);
+
+/* Did the server complain of the name? */
+bool tls_name_unknown(const struct failure *failure);
+
 /* The time for the handshake is over: say what the server did instead. */
 void tls_overdue(const struct tls *tls, double seconds, struct failure *failure);
 
@@ -62,8 +71,8 @@ size_t tls_describe(const struct tls *tls, char *text, size_t size);
 /* How far the handshake came, for messages: "before the server's hello", ... Static text. */
 const char *tls_stage(const struct tls *tls);
 
-/* Version, cipher and certificate as the record's `tls` object; a new reference, or NULL if no
- * memory. Good once the handshake is done. */
+/* Version, cipher and certificate as the record's `tls` object; a new reference, or NULL if there is
+ * nothing to tell. A handshake that failed behind the server's certificate has facts, too. */
 json_t *tls_facts(const struct tls *tls);
 
 #endif

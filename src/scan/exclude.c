@@ -10,15 +10,23 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-enum { LINE_TEXT = 4096 };
+enum { REASON_TEXT = 1024 };
+
+/* An IPv6 network that is larger than a range can be: what all its addresses begin with. */
+struct network {
+	struct in6_addr prefix;
+	unsigned        bits; /* 0 to 64 */
+};
 
 /* Ranges are kept sorted by family and first address, and merged, so that a look-up is a search. */
 struct exclude {
-	struct range *ranges;
-	size_t        range_count, range_capacity;
-	bool          sorted;
-	char        **names;
-	size_t        name_count;
+	struct range   *ranges;
+	size_t          range_count, range_capacity;
+	bool            sorted;
+	struct network *networks;
+	size_t          network_count;
+	char          **names;
+	size_t          name_count;
 };
 
 struct exclude *exclude_new(void)
@@ -33,6 +41,7 @@ void exclude_free(struct exclude *exclude)
 	for (size_t i = 0; i < exclude->name_count; i++)
 		free(exclude->names[i]);
 	free(exclude->names);
+	free(exclude->networks);
 	free(exclude->ranges);
 	free(exclude);
 }
@@ -101,12 +110,44 @@ static bool add_name(struct exclude *exclude, const char *name)
 	return grown[exclude->name_count++] != NULL;
 }
 
+static bool parse_network(struct network *network, const char *word)
+{
+	size_t         length = strcspn(word, "/");
+	char           text[ADDRESS_TEXT];
+	struct address address;
+	int            taken = 0;
+
+	if (length >= sizeof text)
+		return false;
+	memcpy(text, word, length);
+	text[length] = '\0';
+	if (!address_parse(&address, text) || address_family(&address) != AF_INET6)
+		return false;
+	network->prefix = address.socket.ipv6.sin6_addr;
+	return sscanf(word + length, "/%2u%n", &network->bits, &taken) == 1 && word[length + (size_t)taken] == '\0' &&
+	       network->bits <= 64;
+}
+
+static bool add_network(struct exclude *exclude, const struct network *network)
+{
+	struct network *grown = realloc(exclude->networks, (exclude->network_count + 1) * sizeof *grown);
+
+	if (!grown)
+		return false;
+	exclude->networks = grown;
+	grown[exclude->network_count++] = *network;
+	return true;
+}
+
 static bool add_word(struct exclude *exclude, const char *word, char *error, size_t size)
 {
-	struct range  range;
-	struct target target;
-	const char   *fault;
+	struct network network;
+	struct range   range;
+	struct target  target;
+	const char    *fault;
 
+	if (parse_network(&network, word))
+		return add_network(exclude, &network);
 	switch (range_parse(&range, word, &fault)) {
 	case RANGE_GOOD:
 		return add_range(exclude, &range);
@@ -120,8 +161,8 @@ static bool add_word(struct exclude *exclude, const char *word, char *error, siz
 		return false;
 	if (!target.literal)
 		return add_name(exclude, target.name);
-	range = (struct range){ .first = target.address, .count = 1 };
-	return add_range(exclude, &range);
+	range.count = 1;
+	return address_from(&range.first, &target.address.socket.any) && add_range(exclude, &range);
 }
 
 /* Words are divided by commas and white space; # begins a comment. */
@@ -136,19 +177,26 @@ static bool add_words(struct exclude *exclude, char *text, char *error, size_t s
 	return true;
 }
 
+/* What is not understood, or cannot be read, must not be passed over: it would be scanned. */
 static bool add_file(struct exclude *exclude, FILE *file, const char *path, char *error, size_t size)
 {
-	char     line[LINE_TEXT], reason[LINE_TEXT];
+	char    *line = NULL, reason[REASON_TEXT] = "not enough memory";
+	size_t   room = 0;
 	unsigned number = 0;
+	bool     good = true;
 
-	while (fgets(line, sizeof line, file)) {
+	while (good && getline(&line, &room, file) >= 0) {
 		number++;
-		if (add_words(exclude, line, reason, sizeof reason))
-			continue;
-		snprintf(error, size, "%s:%u: %s", path, number, reason);
-		return false;
+		good = add_words(exclude, line, reason, sizeof reason);
+		if (!good)
+			snprintf(error, size, "%s:%u: %s", path, number, reason);
 	}
-	return true;
+	if (good && ferror(file)) {
+		snprintf(error, size, "%s: %s", path, strerror(errno));
+		good = false;
+	}
+	free(line);
+	return good;
 }
 
 bool exclude_add(struct exclude *exclude, const char *list_or_file, char *error, size_t size)
@@ -173,9 +221,27 @@ bool exclude_add(struct exclude *exclude, const char *list_or_file, char *error,
 
 /* --- asking ---------------------------------------------------------------------------------- */
 
+static bool in_network(const struct network *network, const struct address *address)
+{
+	const uint8_t *bytes = address->socket.ipv6.sin6_addr.s6_addr;
+	size_t         whole = network->bits / 8;
+	uint8_t        mask = (uint8_t)(0xff << (8 - network->bits % 8));
+
+	return memcmp(bytes, network->prefix.s6_addr, whole) == 0 &&
+	       ((bytes[whole] ^ network->prefix.s6_addr[whole]) & mask) == 0;
+}
+
+static bool in_networks(const struct exclude *exclude, const struct address *address)
+{
+	for (size_t i = 0; i < exclude->network_count && address_family(address) == AF_INET6; i++)
+		if (in_network(&exclude->networks[i], address))
+			return true;
+	return false;
+}
+
 /* After sorting, a range that holds the address is among those that begin at or before it; as nested
  * ones are gone, ends rise with beginnings, and the last such range is it. */
-bool exclude_address(const struct exclude *exclude, const struct address *address)
+static bool in_ranges(const struct exclude *exclude, const struct address *address)
 {
 	size_t low = 0, high = exclude->range_count;
 
@@ -188,6 +254,14 @@ bool exclude_address(const struct exclude *exclude, const struct address *addres
 			high = middle;
 	}
 	return low > 0 && range_contains(&exclude->ranges[low - 1], address);
+}
+
+/* ::ffff:192.0.2.7 leads to 192.0.2.7. */
+bool exclude_address(const struct exclude *exclude, const struct address *address)
+{
+	struct address plain;
+
+	return address_from(&plain, &address->socket.any) && (in_networks(exclude, &plain) || in_ranges(exclude, &plain));
 }
 
 bool exclude_name(const struct exclude *exclude, const char *name)

@@ -4,6 +4,7 @@
 #include "scan/transcript.h"
 #include "script/task.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,9 @@ struct visit {
 	struct alarm       alarm;
 	struct observer    observer;
 	struct transcript  transcript;
+	enum tls_manner    manner;
+	bool               nameless;       /* the server would not have the name in SNI */
+	struct failure     strict_failure; /* why the manner is not strict any more */
 	struct failure     best; /* of the addresses that failed so far, the one that says most */
 	struct address     best_address;
 };
@@ -47,12 +51,25 @@ static moment until(const struct visit *visit, double seconds)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
+static void warn_of_weakness(struct visit *visit)
+{
+	char text[sizeof visit->strict_failure.message + 80];
+	int  length = snprintf(text, sizeof text, "TLS works only with%s: %s",
+	                       visit->nameless ? "out the name in SNI; with it" : " legacy settings; with sound ones",
+	                       visit->strict_failure.message);
+
+	if (length > 0)
+		report_warn(&visit->outcome->report, "tls-weak", text, (size_t)length);
+}
+
 static void finish(struct visit *visit)
 {
 	struct outcome    *outcome = visit->outcome;
 	struct visit_setup setup = visit->setup;
 
 	outcome->tls = conn_tls_facts(visit->conn);
+	if (visit->manner == TLS_LEGACY && conn_secure(visit->conn))
+		warn_of_weakness(visit);
 	conn_free(visit->conn);
 	if (failure_present(&outcome->failure))
 		outcome->exchanges = transcript_json(&visit->transcript);
@@ -83,6 +100,27 @@ static void fail_late(struct visit *visit)
 	fail(visit, &failure);
 }
 
+/* --- legacy settings ------------------------------------------------------------------------- */
+
+/* The server is reached, but not with strict settings: begin anew with others, on a connection of its own. */
+static void start_legacy(struct visit *visit, const struct failure *failure)
+{
+	struct conn *conn = conn_new(loop_of(visit));
+
+	visit->strict_failure = *failure;
+	if (!conn || past_deadline(visit)) {
+		conn_free(conn);
+		fail(visit, failure);
+		return;
+	}
+	visit->manner = TLS_LEGACY;
+	visit->nameless = tls_name_unknown(failure);
+	conn_free(visit->conn);
+	visit->conn = conn;
+	conn_observe(conn, &visit->observer);
+	attempt(visit);
+}
+
 /* --- the probe ------------------------------------------------------------------------------- */
 
 static void probed(void *owner, const struct task_result *result)
@@ -90,6 +128,10 @@ static void probed(void *owner, const struct task_result *result)
 	struct visit   *visit = owner;
 	struct outcome *outcome = visit->outcome;
 
+	if (result->end == TASK_AGAIN) {
+		start_legacy(visit, &result->failure);
+		return;
+	}
 	outcome->broken = result->end == TASK_BROKEN;
 	if (result->traceback)
 		outcome->traceback = strdup(result->traceback);
@@ -114,6 +156,8 @@ static void probe(struct visit *visit)
 	        .conn = visit->conn,
 	        .report = &visit->outcome->report,
 	        .observer = &visit->observer,
+	        .manner = visit->manner,
+	        .nameless = visit->nameless,
 	        .deadline = visit->deadline,
 	        .deadline_seconds = settings->deadline,
 	        .connect_timeout = settings->connect_timeout,
@@ -143,10 +187,13 @@ static void secure_again(void *owner, bool came)
 /* The wait's end is set once for the whole handshake: arriving bytes do not extend it. */
 static void secure(struct visit *visit)
 {
-	enum io result = conn_starttls(visit->conn, visit->setup.tls, visit->setup.host->target.name);
+	const char *name = visit->nameless ? NULL : visit->setup.host->target.name;
+	enum io     result = conn_starttls(visit->conn, visit->setup.tls, visit->manner, name);
 
 	if (result == IO_DONE)
 		probe(visit);
+	else if (result == IO_FAILED && visit->manner == TLS_STRICT && tls_curable(conn_failure(visit->conn)))
+		start_legacy(visit, conn_failure(visit->conn));
 	else if (result == IO_FAILED)
 		fail(visit, conn_failure(visit->conn));
 	else
@@ -167,7 +214,10 @@ static void opened(struct visit *visit)
 	visit->outcome->address = *conn_remote(visit->conn);
 	visit->outcome->report.changed = changed;
 	visit->outcome->report.owner = visit;
-	changed(visit);
+	if (visit->manner == TLS_LEGACY)
+		report_restart(&visit->outcome->report);
+	else
+		changed(visit);
 	if (choice_of(visit)->service->tls) {
 		visit->secure_until = until(visit, visit->setup.settings->reply_timeout);
 		secure(visit);
@@ -233,6 +283,10 @@ static void not_connected(struct visit *visit)
 
 	if (wait_out(visit))
 		return;
+	if (visit->manner == TLS_LEGACY) {
+		fail(visit, &visit->strict_failure); /* what was found stands, though it answers no more */
+		return;
+	}
 	if (is(failure, "timeout") && visit->retries-- > 0) {
 		attempt(visit);
 		return;

@@ -268,13 +268,30 @@ static void note_injection(struct task *task, const struct conn *conn)
 		report_warn(task->setup.report, code, failure->message, strlen(failure->message));
 }
 
+/* Some servers speak only settings that are no longer sound. To learn that takes a second connection and
+ * the conversation from its beginning, of which the script need not know: it is taken off the processor here,
+ * for good, and run anew. */
+static int start_again(struct task *task)
+{
+	task->again = true;
+	return WAIT;
+}
+
 static int starttls_step(lua_State *L, struct task *task)
 {
-	struct conn *conn = check_open(L);
-	enum io      result = conn_starttls(conn, task->setup.vm->tls, task->setup.host);
+	const struct task_setup *setup = &task->setup;
+	struct conn             *conn = check_open(L);
+	const char              *name = setup->nameless ? NULL : setup->host;
+	enum io                  result;
 
+	vm_pause(setup->vm);
+	result = conn_starttls(conn, setup->vm->tls, setup->manner, name);
+	vm_go_on(setup->vm, L);
 	if (result == IO_DONE)
 		return push_tls(L, conn);
+	if (result == IO_FAILED && setup->manner == TLS_STRICT && conn == setup->conn &&
+	    tls_curable(conn_failure(conn)))
+		return start_again(task);
 	if (result == IO_FAILED)
 		note_injection(task, conn);
 	return not_done(L, task, conn, result);

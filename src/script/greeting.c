@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <string.h>
 
 /* Lua's own string.find does the matching; the string metatable holds it, out of scripts' reach. */
 static bool matches(lua_State *L, int index, const char *pattern)
@@ -33,12 +34,58 @@ bool greeting_fits(lua_State *L, const struct script *script, int index)
 	return script->greeting_count == 0 || declared(L, script, index);
 }
 
-const char *greeting_owner(lua_State *L, int index)
+/* The n-th patterns of all scripts are tried before the next ones of any. */
+static const char *owner_by(lua_State *L, size_t n, int index, bool *more)
 {
 	const struct catalogue *catalogue = vm_of(L)->catalogue;
 
-	for (size_t i = 0; i < catalogue->script_count; i++)
-		if (!catalogue->scripts[i]->broken && declared(L, catalogue->scripts[i], index))
-			return catalogue->scripts[i]->services[0].name;
+	for (size_t i = 0; i < catalogue->script_count; i++) {
+		const struct script *script = catalogue->scripts[i];
+
+		if (script->broken || n >= script->greeting_count)
+			continue;
+		*more = true;
+		if (matches(L, index, script->greetings[n]))
+			return script->services[0].name;
+	}
 	return NULL;
+}
+
+const char *greeting_owner(lua_State *L, int index)
+{
+	const char *owner = NULL;
+	bool        more = true;
+
+	for (size_t n = 0; more && !owner; n++) {
+		more = false;
+		owner = owner_by(L, n, index, &more);
+	}
+	return owner;
+}
+
+static bool begins(const char *bytes, size_t length, const char *with)
+{
+	return length >= strlen(with) && memcmp(bytes, with, strlen(with)) == 0;
+}
+
+/* A packet of protocol version 10: three bytes of length, number 0, version. */
+static bool is_mysql(const unsigned char *bytes, size_t length)
+{
+	return length >= 5 && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0 && (bytes[4] == 10 || bytes[4] == 0xff);
+}
+
+const char *greeting_likeness(const char *bytes, size_t length)
+{
+	static const struct {
+		const char *start, *name;
+	} known[] = {
+		{ "SSH-", "ssh" },  { "HTTP/", "http" }, { "RFB ", "vnc" },   { "@RSYNCD:", "rsync" },
+		{ "AMQP", "amqp" }, { "\x16\x03", "tls" }, { "\x15\x03", "tls" }, { "\xff\xfd", "telnet" },
+		{ "\xff\xfb", "telnet" },
+	};
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (begins(bytes, length, known[i].start))
+			return known[i].name;
+	return is_mysql((const unsigned char *)bytes, length) ? "mysql" : NULL;
 }

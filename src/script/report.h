@@ -15,6 +15,8 @@ struct report {
 	json_t       *warnings; /* array of {code, text}, or NULL while empty */
 	size_t        budget;   /* bytes that may still be recorded */
 	struct buffer lines;    /* see report_next */
+	size_t        line_count;
+	size_t        muted;    /* lines to come that were shown before */
 	/* Called after each line, if set, so that a reader sees it as soon as it is known. */
 	void (*changed)(void *owner);
 	void *owner;
@@ -31,6 +33,13 @@ void report_print(struct report *report, const char *text, size_t length);
 
 /* Add a warning to the record and its text for the reader. Both are bytes as a server sent them. */
 void report_warn(struct report *report, const char *code, const char *text, size_t length);
+
+/* A warning for the record only. */
+void report_note(struct report *report, const char *code, const char *text, size_t length);
+
+/* The conversation begins anew: what was recorded is dropped, and as many of the lines to come as there
+ * were before are taken to be the same, and not shown again. */
+void report_restart(struct report *report);
 
 /* Walk the lines: `place` starts at 0. False when there is none at `place`. */
 bool report_next(const struct report *report, size_t *place, const char **bytes, size_t *length);

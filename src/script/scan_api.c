@@ -86,8 +86,10 @@ static int connect_step(lua_State *L, struct task *task)
 	} else {
 		result = conn_connected(conn);
 	}
+	vm_pause(task->setup.vm);
 	if (result == IO_DONE && lua_toboolean(L, 2))
-		result = conn_starttls(conn, task->setup.vm->tls, task->setup.host);
+		result = conn_starttls(conn, task->setup.vm->tls, TLS_LEGACY, task->setup.host);
+	vm_go_on(task->setup.vm, L);
 	if (result == IO_FAILED)
 		return conn_api_raise(L, conn);
 	return result == IO_DONE ? 1 : wait_for(task, conn, result);

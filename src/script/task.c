@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* How a coroutine left the processor for good. */
-enum exit { EXIT_RETURN, EXIT_ERROR, EXIT_DEADLINE, EXIT_KILLED, EXIT_MEMORY, EXIT_STRAY_YIELD };
+enum exit { EXIT_RETURN, EXIT_ERROR, EXIT_DEADLINE, EXIT_KILLED, EXIT_MEMORY, EXIT_AGAIN, EXIT_STRAY_YIELD };
 
 static void end(struct task *task, enum exit exit);
 
@@ -82,6 +82,8 @@ static void resume(struct task *task, int arguments)
 		end(task, EXIT_RETURN);
 	else if (status != LUA_YIELD)
 		end(task, EXIT_ERROR);
+	else if (task->again)
+		end(task, EXIT_AGAIN);
 	else if (!task->wait.armed)
 		end(task, EXIT_STRAY_YIELD);
 	else
@@ -167,6 +169,10 @@ static void judge(const struct task *task, enum exit exit, struct task_result *r
 		failure_set(&result->failure, PHASE_DEADLINE, "too-slow", "not finished within %g s",
 		            task->setup.deadline_seconds);
 		break;
+	case EXIT_AGAIN:
+		result->end = TASK_AGAIN;
+		result->failure = *conn_failure(task->setup.conn);
+		break;
 	case EXIT_KILLED:
 		judge_broken(task, result, "script-killed",
 		             task->spent > VM_PROBE_TICKS ? "used up its CPU time, 250 ms in all"
@@ -197,21 +203,47 @@ static void take_traceback(lua_State *L, struct closing *closing)
 	lua_pop(L, 1);
 }
 
-/* A server that said something else than the probe's greeting, but another's, is named. */
-static void judge_greeting(lua_State *L, const struct task *task)
+/* A server whose first words are not the probe's is named: by the probe whose they are, or by its looks. */
+static void judge_words(lua_State *L, const struct task *task, const char *words, size_t length)
 {
 	const char *owner;
-	char        text[100];
-	int         length;
+	char        text[120];
+	int         size;
 
-	if (!task->first_seen)
-		return;
-	lua_pushlstring(L, task->first, task->first_length);
-	if (!greeting_fits(L, task->setup.script, lua_gettop(L)) && (owner = greeting_owner(L, lua_gettop(L))) != NULL) {
-		length = snprintf(text, sizeof text, "this is %s, not %s", owner, task->setup.service);
-		report_warn(task->setup.report, "wrong-protocol", text, (size_t)length);
+	lua_pushlstring(L, words, length);
+	if (!greeting_fits(L, task->setup.script, lua_gettop(L))) {
+		owner = greeting_owner(L, lua_gettop(L));
+		if (!owner)
+			owner = greeting_likeness(words, length);
+		size = owner ? snprintf(text, sizeof text, "this is %s, not %s", owner, task->setup.service)
+		             : snprintf(text, sizeof text, "this is no greeting of %s", task->setup.service);
+		report_warn(task->setup.report, owner ? "wrong-protocol" : "not-protocol", text, (size_t)size);
 	}
 	lua_pop(L, 1);
+}
+
+static void judge_greeting(lua_State *L, const struct task *task)
+{
+	const char *unread;
+	size_t      length;
+
+	if (task->first_seen) {
+		judge_words(L, task, task->first, task->first_length);
+		return;
+	}
+	unread = conn_unread(task->setup.conn, &length);
+	if (length > 0)
+		judge_words(L, task, unread, length);
+}
+
+/* That a server said nothing at all is a finding of its own, whatever the probe made of it. */
+static void note_silence(const struct task *task, const struct task_result *result)
+{
+	const struct failure *failure = &result->failure;
+
+	if (failure->phase == PHASE_READ && strcmp(failure->code, "timeout") == 0 &&
+	    conn_silent(task->setup.conn))
+		report_note(task->setup.report, "silent", failure->message, strlen(failure->message));
 }
 
 /* A coroutine that was killed is left as it is: closing it would run more of the script. */
@@ -227,7 +259,10 @@ static int close_thread(lua_State *L)
 	if (!killed)
 		status = lua_resetthread(task->thread);
 	vm_give_thread(L, task->thread, task->reference, !killed && (status == LUA_OK || closing->exit == EXIT_ERROR));
-	judge_greeting(L, task);
+	if (closing->exit != EXIT_AGAIN) {
+		judge_greeting(L, task);
+		note_silence(task, closing->result);
+	}
 	return 0;
 }
 

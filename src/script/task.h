@@ -20,6 +20,7 @@
 enum task_end {
 	TASK_RETURNED, /* the probe came to its end */
 	TASK_FAILED,   /* it raised a socket error, or its deadline passed: .failure */
+	TASK_AGAIN,    /* TLS would not work with strict settings: .failure; try the whole again with legacy ones */
 	TASK_BROKEN,   /* it has a bug or broke a limit: .failure has the message, .traceback where */
 };
 
@@ -37,6 +38,8 @@ struct task_setup {
 	const char          *service, *host; /* host: as the user named it */
 	uint16_t             port;
 	struct conn         *conn;
+	enum tls_manner      manner; /* TLS_STRICT: the task may end with TASK_AGAIN */
+	bool                 nameless; /* send no SNI */
 	struct report       *report;
 	struct observer     *observer; /* of connections that the probe opens itself; may be NULL */
 	moment               deadline; /* for the whole probe */
@@ -69,6 +72,8 @@ struct task {
 		bool         armed, expired;
 		struct alarm alarm;
 	} wait;
+
+	bool again; /* end with TASK_AGAIN as soon as the coroutine is off the processor */
 
 	struct handle *handles[TASK_CONNS];
 	size_t         handle_count;

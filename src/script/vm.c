@@ -100,6 +100,16 @@ void vm_enter(struct vm *vm, lua_State *thread, struct task *task, unsigned spen
 	vm->on_processor = thread;
 }
 
+void vm_pause(struct vm *vm)
+{
+	vm->on_processor = NULL;
+}
+
+void vm_go_on(struct vm *vm, lua_State *thread)
+{
+	vm->on_processor = thread;
+}
+
 unsigned vm_leave(struct vm *vm)
 {
 	vm->on_processor = NULL;

@@ -76,6 +76,10 @@ enum { VM_TICK = 10, VM_RESUME_TICKS = 50 / VM_TICK, VM_PROBE_TICKS = 250 / VM_T
 void     vm_enter(struct vm *vm, struct lua_State *thread, struct task *task, unsigned spent);
 unsigned vm_leave(struct vm *vm); /* ticks spent so far in all */
 
+/* What C does for a script, like the arithmetic of a handshake, is not the script's CPU time. */
+void vm_pause(struct vm *vm);
+void vm_go_on(struct vm *vm, struct lua_State *thread);
+
 /* Start the timer of the calling thread, once for each thread that runs scripts. Without it a script
  * could run for ever; false: the system gives none. */
 bool vm_watch_thread(void);

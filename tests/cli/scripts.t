@@ -174,7 +174,7 @@ BAD = {
     "a library outside lib": ('local x = require "../ssh"\nreturn {}', ":1: ", "../ssh"),
     "a function that is not there": ("os.execute('true')\nreturn {}", ":1: ", "os"),
     "an endless loop while it loads": ("while true do end", ":1: ", "CPU"),
-    "all memory while it loads": ("local t = {}\nfor i = 1, 1e9 do t[i] = ('x'):rep(100000) .. i end", ": ", "memory"),
+    "all memory while it loads": ("local t = {}\nfor i = 1, 1e9 do t[i] = (('x'):rep(1000)):rep(100) .. i end", ": ", "memory"),
     "Lua that is compiled": (b"\x1bLua\x54\x00\x19\x93\r\n\x1a\n", ": ", "binary"),
     "a file of 300 KiB": ("-- " + "x" * 300000 + "\nreturn {}", ": ", "256 KiB"),
 }

@@ -93,19 +93,19 @@ class Stream:
         self.tls = None
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def send(self, data):
+    def send(self, data, last=False):
         if self.tls:
             self.tls.write(data)
             data = self.outgoing.read()
-        self.transmit(data)
+        self.transmit(data, last)
 
-    def transmit(self, data):
+    def transmit(self, data, last=False):
+        """The `last` segment leaves together with the end of the stream, so that nothing can come in between."""
+        pieces = [data[i:i + 1] for i in range(len(data))] if self.single else [data]
         try:
-            if not self.single:
-                self.sock.sendall(data)
-            for byte in data if self.single else b"":
-                self.sock.sendall(bytes([byte]))
-                if len(data) < MANY:
+            for i, piece in enumerate(pieces, 1):
+                self.sock.sendall(piece, socket.MSG_MORE if last and i == len(pieces) else 0)
+                if 1 < len(pieces) < MANY:
                     time.sleep(GAP)
         except ConnectionError as error:
             raise Gone from error
@@ -129,13 +129,19 @@ class Stream:
         data = self.receive()
         if self.tls:
             self.incoming.write(data)
-            try:
-                data = self.tls.read(65536)
-            except ssl.SSLWantReadError:
-                return
-            if not data:
+            if not self.decrypt() and not self.heard:
                 raise Gone
-        self.heard += data
+        else:
+            self.heard += data
+
+    def decrypt(self):
+        """Hear all that is in the records that have come; false if the client has said that it closes."""
+        try:
+            while data := self.tls.read(65536):
+                self.heard += data
+        except ssl.SSLWantReadError:
+            return True
+        return False
 
     def line(self):
         while b"\n" not in self.heard:
@@ -160,6 +166,7 @@ class Stream:
                 if not self.tls:
                     raise  # but a client that has its handshake may leave before it gets its session tickets
             if self.tls:
+                self.decrypt()  # the client's first words may have come together with its last of the handshake
                 return
             self.incoming.write(self.receive())
 
@@ -209,7 +216,7 @@ class Server:
             try:
                 if said:
                     self.silence(stream, 0, said)
-                    stream.send(said)
+                    stream.send(said, last=talk[at:at + 1] == ["CLOSE"])
                 elif not self.step(stream, talk[at]):
                     return
             except Gone:

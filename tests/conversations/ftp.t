@@ -36,7 +36,6 @@ case("ftp", "421 to AUTH TLS", """
     S: 220 FTP ready
     C: AUTH TLS
     S: 421 timed out
-    CLOSE
     """, """
     220 FTP ready
     TLS not available: 421 timed out
@@ -89,7 +88,6 @@ case("ftp", "120 without end", """
 
 case("ftp", "421", """
     S: 421 Too many users
-    CLOSE
     """, """
     421 Too many users
     """, banner="421 Too many users")
@@ -158,6 +156,15 @@ case("ftp", "a greeting that does not say what it is", """
     220 welcome
     TLS not available: 500 no
     """, banner="220 welcome", starttls=REFUSED, starttls_reply="500 no")
+
+case("ftp", "nonsense in answer to AUTH TLS", """
+    S: 220 FTP ready
+    C: AUTH TLS
+    S: AUTH TLS
+    """, """
+    220 FTP ready
+    warning: not a reply: AUTH TLS
+    """, banner=READY, warnings=[("not-protocol", "not a reply: AUTH TLS")])
 
 case("ftp", "234 and 234 again", """
     S: 220 FTP ready

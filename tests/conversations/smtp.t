@@ -456,7 +456,6 @@ case("smtp", "421 to EHLO", """
     S: 220 mail.test ESMTP
     C: EHLO [127.0.0.1]
     S: 421 shutting down
-    CLOSE
     """, """
     220 mail.test ESMTP
     TLS not available: 421 shutting down
