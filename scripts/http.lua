@@ -20,6 +20,7 @@ return {
     { name = "ipp", port = 631 },
   },
   greeting = "^HTTP/%d",
+  fields = { "server", "status", "reason", "banner" },
   probe = function(conn, report)
     http.ask(conn, "HEAD", "/")
     local head, fault = http.head(conn, report)

@@ -62,6 +62,8 @@ return {
   about = "IMAP mailboxes",
   services = { { name = "imap", port = 143 }, { name = "imaps", port = 993, tls = true } },
   greeting = { "^%* [Oo][Kk]", "^%* PREAUTH", "^%* BYE" },
+  fields = { "banner", "capabilities", "starttls.advertised", "starttls.accepted", "starttls.handshake",
+    "starttls_reply", "starttls_error.phase", "starttls_error.code", "starttls_error.message" },
   probe = function(conn, report)
     local greeting = banner.read(conn, report)
     local state = greeting:upper():match("^%* (%a+)")

@@ -6,6 +6,7 @@ return {
   about = "POP2 mailboxes",
   services = { { name = "pop2", port = 109 } },
   greeting = { "^%+ ", "^%- " },
+  fields = { "banner" },
   probe = function(conn, report)
     local line = banner.read(conn, report)
     if line:sub(1, 1) == "+" then

@@ -20,6 +20,8 @@ return {
   about = "POP3 mailboxes",
   services = { { name = "pop3", port = 110 }, { name = "pop3s", port = 995, tls = true } },
   greeting = { "^%+OK", "^%-ERR" },
+  fields = { "banner", "starttls.accepted", "starttls.handshake", "starttls_reply",
+    "starttls_error.phase", "starttls_error.code", "starttls_error.message" },
   probe = function(conn, report)
     local line = banner.read(conn, report)
     if is_yes(line) then

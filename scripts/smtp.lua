@@ -54,7 +54,10 @@ return {
     { name = "submission", port = 587 },
     { name = "smtps", port = 465, tls = true },
   },
-  greeting = "^[245]%d%d[ -].*SMTP", -- what tells it from FTP, which greets with the same codes
+  -- The first pattern tells it from FTP, which greets with the same codes.
+  greeting = { "^[245]%d%d[ -].*SMTP", "^[245]%d%d[ -]" },
+  fields = { "banner", "extensions", "starttls.advertised", "starttls.accepted", "starttls.handshake",
+    "starttls_reply", "starttls_error.phase", "starttls_error.code", "starttls_error.message" },
   args = { ehlo = { about = "name sent in EHLO (default: our own address)" } },
   probe = function(conn, report, args)
     local greeting = reply.greeting(conn, report)

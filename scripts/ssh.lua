@@ -23,6 +23,7 @@ return {
   about = "SSH login",
   services = { { name = "ssh", port = 22 } },
   greeting = "^SSH%-%d",
+  fields = { "banner", "before" },
   probe = function(conn, report)
     local before = {}
     local line, fault = read(conn, before)

@@ -58,13 +58,13 @@ static enum status usage(const char *text)
 }
 
 /* A closed standard stream would give its number to the first socket, and words meant for people
- * would go to a server. */
+ * would go to a server. What is written to such a stream fails. */
 static void open_streams(void)
 {
 	int fd;
 
 	do
-		fd = open("/dev/null", O_RDWR);
+		fd = open("/dev/null", O_RDONLY);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);

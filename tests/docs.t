@@ -357,7 +357,8 @@ def error_codes():
 
 def warning_codes():
     sources = code_files("src", ".c")
-    said = {code for text in sources.values() for code in re.findall(r'report_warn\([^;"]*"([a-z-]+)"', text)}
+    calls = [call for text in sources.values() for call in re.findall(r"\breport_(?:warn|note)\(.*?;", text, re.DOTALL)]
+    said = {code for call in calls for code in re.findall(r'"([a-z-]+)"', call)}
     for text in sources.values():  # by the name of a constant
         for name in re.findall(r"report_warn\([^,;]*, (\w+),", text):
             said.update(re.findall(rf'static const char\s+{name}\[\] = "([a-z-]+)"', text))

@@ -309,7 +309,8 @@ static void note_turn(struct loop *loop)
 }
 
 /* Events are served before alarms ring, and only a batch that was not full lets them: data that
- * already lies in a socket is never judged late because this process was held up. */
+ * already lies in a socket is never judged late because this process was held up. A wait that a signal
+ * broke off, as it does after SIGSTOP and SIGCONT, has looked at no socket. */
 static bool serve(struct loop *loop, bool busy)
 {
 	struct epoll_event events[BATCH];
@@ -321,7 +322,7 @@ static bool serve(struct loop *loop, bool busy)
 		uv_run(&loop->uv, UV_RUN_NOWAIT);
 	for (int i = 0; i < count; i++)
 		dispatch(loop, &events[i]);
-	return count < BATCH;
+	return count >= 0 && count < BATCH;
 }
 
 void loop_run(struct loop *loop, loop_turn *turn, void *owner)

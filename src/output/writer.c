@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -178,11 +179,21 @@ bool writer_full(struct writer *writer)
 	return full;
 }
 
+/* The reader of a pipe has gone. A write would say so, but it may be long until there is one. */
+static bool abandoned(const struct writer *writer)
+{
+	struct pollfd pipe = { .fd = writer->fd };
+
+	return poll(&pipe, 1, 0) == 1 && (pipe.revents & POLLERR);
+}
+
 bool writer_broken(struct writer *writer)
 {
 	bool broken;
 
 	uv_mutex_lock(&writer->lock);
+	if (writer->error == 0 && abandoned(writer))
+		writer->error = EPIPE;
 	broken = writer->error != 0;
 	uv_mutex_unlock(&writer->lock);
 	return broken;

@@ -186,9 +186,14 @@ static void tick(struct scanner *scanner, bool asked)
 	scanner->scan.listener.tick(scanner->scan.listener.owner, waiting, asked);
 }
 
+/* That nobody reads any more may show long before there is something to write. */
 static void ticked(uv_timer_t *handle)
 {
-	tick(handle->data, false);
+	struct scanner *scanner = handle->data;
+
+	if (scanner->scan.listener.broken(scanner->scan.listener.owner))
+		stop(scanner, SCAN_BROKEN_OFF);
+	tick(scanner, false);
 }
 
 static void asked(uv_signal_t *handle, int number)
@@ -227,6 +232,30 @@ void scanner_nudge(struct scanner *scanner)
 
 /* --- how many -------------------------------------------------------------------------------- */
 
+static size_t least(size_t one, size_t other)
+{
+	return one < other ? one : other;
+}
+
+/* The descriptors that workers and connections may use. The soft limit is raised first. */
+static size_t descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return SIZE_MAX;
+	if (limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+		getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur == RLIM_INFINITY)
+		return SIZE_MAX;
+	return limit.rlim_cur > RESERVE ? limit.rlim_cur - RESERVE : 0;
+}
+
+/* As many as asked for, but each with a target and a connection to work on, and all together with no
+ * more than half of the descriptors for themselves. */
 static size_t threads(const struct scan *scan)
 {
 	size_t   count = scan->settings->threads;
@@ -236,25 +265,19 @@ static size_t threads(const struct scan *scan)
 		count = uv_available_parallelism();
 	if (total > 0 && count > total)
 		count = (size_t)total;
-	return count > MOST_THREADS ? MOST_THREADS : count;
+	count = least(least(count, MOST_THREADS), scan->settings->parallel);
+	count = least(count, descriptors() / (2 * DESCRIPTORS_PER_WORKER));
+	return count > 0 ? count : 1;
 }
 
-/* As many connections as asked for and as descriptors allow; the soft limit is raised first. */
+/* Connections in flight for each of the workers: as many as asked for and as descriptors allow. */
 static size_t connections(const struct settings *settings, size_t workers)
 {
-	size_t        reserve = RESERVE + workers * DESCRIPTORS_PER_WORKER;
-	struct rlimit limit;
+	size_t own = workers * DESCRIPTORS_PER_WORKER;
+	size_t left = descriptors();
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return settings->parallel;
-	if (limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-		getrlimit(RLIMIT_NOFILE, &limit);
-	}
-	if (limit.rlim_cur == RLIM_INFINITY || settings->parallel + reserve <= limit.rlim_cur)
-		return settings->parallel;
-	return limit.rlim_cur > reserve ? limit.rlim_cur - reserve : 1;
+	left = left > own ? left - own : 1;
+	return least(settings->parallel, left) / workers > 0 ? least(settings->parallel, left) / workers : 1;
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -267,7 +290,7 @@ struct scanner *scanner_new(const struct scan *scan)
 	if (!scanner)
 		return NULL;
 	scanner->scan = *scan;
-	scanner->workers = calloc(count ? count : 1, sizeof(struct worker *));
+	scanner->workers = calloc(count, sizeof(struct worker *));
 	if (!scanner->workers || uv_loop_init(&scanner->loop) != 0) {
 		free(scanner->workers);
 		free(scanner);
@@ -284,7 +307,7 @@ struct scanner *scanner_new(const struct scan *scan)
 		.exclude = scan->exclude,
 		.resume = scan->resume,
 		.tally = scan->tally,
-		.parallel = count ? (connections(scan->settings, count) + count - 1) / count : 1,
+		.parallel = connections(scan->settings, count),
 		.owner = scanner,
 		.next = next,
 		.pace = pace,

@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* Lua's own string.find does the matching; the string metatable holds it, out of scripts' reach. */
@@ -21,21 +22,16 @@ static bool matches(lua_State *L, int index, const char *pattern)
 	return found;
 }
 
-static bool declared(lua_State *L, const struct script *script, int index)
+size_t greeting_rank(lua_State *L, const struct script *script, int index)
 {
-	for (size_t i = 0; i < script->greeting_count; i++)
-		if (matches(L, index, script->greetings[i]))
-			return true;
-	return false;
+	for (size_t n = 0; n < script->greeting_count; n++)
+		if (matches(L, index, script->greetings[n]))
+			return n;
+	return script->greeting_count > 0 ? GREETING_NONE : 0;
 }
 
-bool greeting_fits(lua_State *L, const struct script *script, int index)
-{
-	return script->greeting_count == 0 || declared(L, script, index);
-}
-
-/* The n-th patterns of all scripts are tried before the next ones of any. */
-static const char *owner_by(lua_State *L, size_t n, int index, bool *more)
+/* The script whose n-th pattern fits; *more: some have patterns beyond it. */
+static const struct script *fitting(lua_State *L, size_t n, int index, bool *more)
 {
 	const struct catalogue *catalogue = vm_of(L)->catalogue;
 
@@ -46,21 +42,24 @@ static const char *owner_by(lua_State *L, size_t n, int index, bool *more)
 			continue;
 		*more = true;
 		if (matches(L, index, script->greetings[n]))
-			return script->services[0].name;
+			return script;
 	}
 	return NULL;
 }
 
-const char *greeting_owner(lua_State *L, int index)
+const char *greeting_owner(lua_State *L, int index, size_t rank)
 {
-	const char *owner = NULL;
-	bool        more = true;
+	bool more = true;
 
-	for (size_t n = 0; more && !owner; n++) {
+	for (size_t n = 0; more && n < rank; n++) {
+		const struct script *script;
+
 		more = false;
-		owner = owner_by(L, n, index, &more);
+		script = fitting(L, n, index, &more);
+		if (script)
+			return script->services[0].name;
 	}
-	return owner;
+	return NULL;
 }
 
 static bool begins(const char *bytes, size_t length, const char *with)

@@ -4,18 +4,21 @@
 
 #include "script/catalogue.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct lua_State;
 
-/* Does the text at `index` fit one of the script's greeting patterns? True if it declares none.
- * Raises if a pattern is malformed. [-0, +0, e] */
-bool greeting_fits(struct lua_State *L, const struct script *script, int index);
+/* The most telling pattern of a script is its first: an SMTP server says "SMTP" in its greeting, but need
+ * not. So of two probes whose patterns both fit, the one with the earlier pattern is right. */
+enum { GREETING_NONE = 1000 };
 
-/* The name of the service whose script declares a greeting that fits, or NULL. A script's first pattern is
- * the most telling one: it is tried before any other script's second. [-0, +0, e] */
-const char *greeting_owner(struct lua_State *L, int index);
+/* The place, from 0, of the first of the script's patterns that the text at `index` fits; GREETING_NONE
+ * if it fits none; 0 if there are none. [-0, +0, e] */
+size_t greeting_rank(struct lua_State *L, const struct script *script, int index);
+
+/* The name of the service whose script has the earliest pattern that fits, if that is earlier than
+ * `rank`; else NULL. [-0, +0, e] */
+const char *greeting_owner(struct lua_State *L, int index, size_t rank);
 
 /* What bytes that no probe knows look like: "vnc", "mysql", "tls", ..., or NULL. */
 const char *greeting_likeness(const char *bytes, size_t length);

@@ -64,7 +64,7 @@ static int scan_classify(lua_State *L)
 
 	luaL_checkstring(L, 1);
 	lua_settop(L, 1);
-	name = greeting_owner(L, 1);
+	name = greeting_owner(L, 1, GREETING_NONE);
 	lua_pushstring(L, name);
 	return 1;
 }

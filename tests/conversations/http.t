@@ -171,13 +171,13 @@ case("http", "HTTP/2 alone, which has no lines", ASK + r"""
     S> \x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00d
     """, r"""
     \x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00d
-    [read] no end of the line within 0.3 s
-    """, options=["--reply-timeout", "0.3"], banner="\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00d",
-     error=("read", "timeout", "no end of the line within 0.3 s"))
+    [read] no end of the line within 0.6 s
+    """, options=["--reply-timeout", "0.6"], banner="\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00d",
+     error=("read", "timeout", "no end of the line within 0.6 s"))
 
 case("http", "no answer", ASK, """
-    [read] no reply within 0.3 s
-    """, options=["--reply-timeout", "0.3"], error=("read", "timeout", "no reply within 0.3 s"))
+    [read] no reply within 0.6 s
+    """, options=["--reply-timeout", "0.6"], error=("read", "timeout", "no reply within 0.6 s"))
 
 case("http", "closed in answer", ASK + """
     CLOSE

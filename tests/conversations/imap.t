@@ -127,9 +127,9 @@ case("imap", "no answer to STARTTLS, though listed", """
     C: a1 STARTTLS
     """, """
     * OK [CAPABILITY STARTTLS] ready
-    [read] no reply within 0.3 s
-    """, options=["--reply-timeout", "0.3"], banner="* OK [CAPABILITY STARTTLS] ready", capabilities=["STARTTLS"],
-     starttls={"advertised": True, **REFUSED}, error=("read", "timeout", "no reply within 0.3 s"))
+    [read] no reply within 0.6 s
+    """, options=["--reply-timeout", "0.6"], banner="* OK [CAPABILITY STARTTLS] ready", capabilities=["STARTTLS"],
+     starttls={"advertised": True, **REFUSED}, error=("read", "timeout", "no reply within 0.6 s"))
 
 case("imap", "plain text behind the yes", """
     S: * OK ready

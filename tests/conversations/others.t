@@ -24,9 +24,9 @@ case("ldaps", "closed in place of the handshake", """
 case("ldaps", "silence in place of the handshake", """
     HELLO
     """, """
-    [tls] no TLS handshake within 0.3 s (before the server's hello)
-    """, options=["--reply-timeout", "0.3"],
-     error=("tls", "timeout", "no TLS handshake within 0.3 s (before the server's hello)"))
+    [tls] no TLS handshake within 0.6 s (before the server's hello)
+    """, options=["--reply-timeout", "0.6"],
+     error=("tls", "timeout", "no TLS handshake within 0.6 s (before the server's hello)"))
 
 for line, kind in {
         "SSH-2.0-OpenSSH_9.9": "ssh", "220 mail.test ESMTP Postfix": "smtp", "220 (vsFTPd 3.0.3)": "ftp",
@@ -48,7 +48,7 @@ case("unknown", "220 is not enough to tell", """
 
 case("unknown", "a prompt without an end", r"""
     S> \xff\xfd\x18login:\x20
-    """, [r"\xff\xfd\x18login: ", "looks like telnet"], options=["--reply-timeout", "0.3"], banner="\ufffd\ufffd\x18login: ",
+    """, [r"\xff\xfd\x18login: ", "looks like telnet"], options=["--reply-timeout", "0.6"], banner="\ufffd\ufffd\x18login: ",
      banner_base64="//0YbG9naW46IA==", looks_like="telnet")
 
 case("unknown", "silence is no error", "", "", options=["--reply-timeout", "0.2"])

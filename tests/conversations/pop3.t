@@ -115,8 +115,8 @@ case("pop3", "no answer to STLS", """
     C: STLS
     """, """
     +OK ready
-    [read] no reply within 0.3 s
-    """, options=["--reply-timeout", "0.3"], banner="+OK ready", error=("read", "timeout", "no reply within 0.3 s"))
+    [read] no reply within 0.6 s
+    """, options=["--reply-timeout", "0.6"], banner="+OK ready", error=("read", "timeout", "no reply within 0.6 s"))
 
 case("pop3", "-ERR in place of a greeting", """
     S: -ERR too many connections
@@ -133,9 +133,9 @@ case("pop3", "a greeting without its end", """
     S> +OK rea
     """, """
     +OK rea
-    [read] no end of the line within 0.3 s
-    """, options=["--reply-timeout", "0.3"], banner="+OK rea",
-     error=("read", "timeout", "no end of the line within 0.3 s"))
+    [read] no end of the line within 0.6 s
+    """, options=["--reply-timeout", "0.6"], banner="+OK rea",
+     error=("read", "timeout", "no end of the line within 0.6 s"))
 
 case("pop3", "closed behind a greeting without its end", """
     S> -ERR gone

@@ -251,9 +251,9 @@ case("smtp", "a greeting that never ends, with what came of it", r"""
     """, """
     220-mail.test ESMTP
     220-and
-    [read] no end of the line within 0.3 s
-    """, options=["--reply-timeout", "0.3"], banner="220-mail.test ESMTP\n220-and",
-     error=("read", "timeout", "no end of the line within 0.3 s"))
+    [read] no end of the line within 0.6 s
+    """, options=["--reply-timeout", "0.6"], banner="220-mail.test ESMTP\n220-and",
+     error=("read", "timeout", "no end of the line within 0.6 s"))
 
 case("smtp", "closed in the middle of a greeting", r"""
     S: 220-mail.test ESMTP
@@ -273,8 +273,8 @@ case("smtp", "one byte now and then, and never a line", r"""
     S> 0
     """, """
     220
-    [read] no end of the line within 0.4 s
-    """, options=["--reply-timeout", "0.4"], banner="220", error=("read", "timeout", "no end of the line within 0.4 s"))
+    [read] no end of the line within 0.9 s
+    """, options=["--reply-timeout", "0.9"], banner="220", error=("read", "timeout", "no end of the line within 0.9 s"))
 
 # --- greetings that are none -----------------------------------------------------------------------------------------
 
@@ -466,9 +466,9 @@ case("smtp", "no answer to EHLO", """
     C: EHLO [127.0.0.1]
     """, """
     220 mail.test ESMTP
-    [read] no reply within 0.3 s
-    """, options=["--reply-timeout", "0.3"], banner="220 mail.test ESMTP",
-     error=("read", "timeout", "no reply within 0.3 s"))
+    [read] no reply within 0.6 s
+    """, options=["--reply-timeout", "0.6"], banner="220 mail.test ESMTP",
+     error=("read", "timeout", "no reply within 0.6 s"))
 
 case("smtp", "reset at EHLO", """
     S: 220 mail.test ESMTP
@@ -677,10 +677,10 @@ case("smtp", "silence in place of the handshake", HELLO + """
     HELLO
     """, """
     220 mail.test ESMTP
-    TLS accepted, but it does not work: [tls] no TLS handshake within 0.5 s (before the server's hello)
-    """, options=["--reply-timeout", "0.5"], **KNOWN, starttls=BROKEN,
+    TLS accepted, but it does not work: [tls] no TLS handshake within 0.6 s (before the server's hello)
+    """, options=["--reply-timeout", "0.6"], **KNOWN, starttls=BROKEN,
      starttls_error={"phase": "tls", "code": "timeout",
-                     "message": "no TLS handshake within 0.5 s (before the server's hello)"})
+                     "message": "no TLS handshake within 0.6 s (before the server's hello)"})
 
 # --- good-byes -------------------------------------------------------------------------------------------------------
 

@@ -40,9 +40,9 @@ case("ssh", "no end of the line", """
     S> SSH-2.0-x
     """, """
     SSH-2.0-x
-    [read] no end of the line within 0.3 s
-    """, options=["--reply-timeout", "0.3"], banner="SSH-2.0-x",
-     error=("read", "timeout", "no end of the line within 0.3 s"))
+    [read] no end of the line within 0.6 s
+    """, options=["--reply-timeout", "0.6"], banner="SSH-2.0-x",
+     error=("read", "timeout", "no end of the line within 0.6 s"))
 
 case("ssh", "refused in words", """
     S: Exceeded MaxStartups
@@ -82,7 +82,7 @@ case("ssh", "a line and then nothing", """
     S: hello
     """, """
     hello
-    [read] no reply within 0.3 s
-    """, options=["--reply-timeout", "0.3"], banner="hello", error=("read", "timeout", "no reply within 0.3 s"))
+    [read] no reply within 0.6 s
+    """, options=["--reply-timeout", "0.6"], banner="hello", error=("read", "timeout", "no reply within 0.6 s"))
 
 run()

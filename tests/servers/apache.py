@@ -91,7 +91,7 @@ class Wanting(Apache):
     def expect(self):
         return {
             "http": web(self.version),
-            "https": failed("tls", "the server sent alert 116, the server wants a certificate from us",
+            "https": failed("tls", "the server wants a certificate from us (alert 116)",
                             tls=self.tls),
         }
 

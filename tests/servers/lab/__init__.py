@@ -1,5 +1,5 @@
 """What the servers of this folder share; a server's file needs nothing but these names."""
-from .expectation import ACCEPTED, NOT_OFFERED, OFFERED, Open, connects, failed, greeting, refused, web
+from .expectation import ACCEPTED, NOT_OFFERED, OFFERED, Open, connects, failed, weak, greeting, refused, web
 from .server import Server, output_of, version_of
 from .web_server import WebServer
 

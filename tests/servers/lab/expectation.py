@@ -7,7 +7,7 @@ match all of it.
 """
 import difflib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .certificate import days_left
 
@@ -28,6 +28,7 @@ class Open:
     data: dict = field(default_factory=dict)  # "data" of the JSON record; a banner is the list of its lines
     tls: dict = None                          # "tls", or None where there must be none
     error: dict = None                        # "error": phase and message, or None where there must be none
+    warnings: dict = field(default_factory=dict)  # code: text
 
 
 @dataclass
@@ -68,6 +69,12 @@ def web(server, status=200, reason="OK", tls=None):
     """HTTP's answer to HEAD /."""
     shown = [f"Server: {server}"] + ([f"{status} {reason}"] if status >= 400 else [])
     return Open(shown, {"status": status, "reason": reason, "server": server}, tls)
+
+
+def weak(service, reason):
+    """The same service where TLS works, but not with strict settings."""
+    text = f"TLS works only with legacy settings; with sound ones: {reason}"
+    return replace(service, lines=[*service.lines, f"warning: {text}"], warnings={"tls-weak": text})
 
 
 def failed(phase, message, tls=None):
@@ -114,8 +121,9 @@ def record_differences(service, address, expected, record):
     found = differences(head, record)
     if not isinstance(record.get("ms"), (int, float)) or record["ms"] < 0:
         found.append(f"ms: {record.get('ms')!r} is no time")
-    if record.get("warnings"):
-        found.append(f"warnings: {record['warnings']!r}, none expected")
+    warnings = {warning["code"]: warning["text"] for warning in record.get("warnings", ())}
+    if warnings != want.warnings:
+        found.append(f"warnings: expected {want.warnings!r}, seen {warnings!r}")
     if want.tls and record.get("tls") and record["tls"].get("verified") is not False:
         found.append("tls.verified: a self-signed certificate must not be taken for verified")
     return found + seen_differences(want, record)

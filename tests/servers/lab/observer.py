@@ -17,7 +17,7 @@ SPEAKS = {  # service: how to look at it; what is not here gets the connect test
     "imap": "imap", "imaps": "imap", "ftp": "ftp", "http": "http", "https": "http", "ipp": "http",
 }
 ALERTS = {
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server sent alert 116, the server wants a certificate from us",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server wants a certificate from us (alert 116)",
 }
 TLS_FIRST = {"smtps", "imaps", "pop3s", "https", "ldaps"}
 
