@@ -17,7 +17,7 @@ return {
   about = "FTP file transfer",
   services = { { name = "ftp", port = 21 } },
   -- What tells it from SMTP, which greets with the same codes.
-  greeting = { "^[1-5]%d%d[ -].*FTP", "^[1-5]%d%d[ -]" },
+  greeting = { "^[1-5]%d%d[ -].*FTP", "^[1-5]%d%d[ -].*FileZilla", "^[1-5]%d%d[ -]" },
   fields = { "banner", "starttls.accepted", "starttls.handshake", "starttls_reply",
     "starttls_error.phase", "starttls_error.code", "starttls_error.message" },
   probe = function(conn, report)

@@ -54,8 +54,8 @@ return {
     { name = "submission", port = 587 },
     { name = "smtps", port = 465, tls = true },
   },
-  -- The first pattern tells it from FTP, which greets with the same codes.
-  greeting = { "^[245]%d%d[ -].*SMTP", "^[245]%d%d[ -]" },
+  -- The first patterns tell it from FTP, which greets with the same codes.
+  greeting = { "^[245]%d%d[ -].*SMTP", "^[245]%d%d[ -].*[Mm]ail", "^[245]%d%d[ -]" },
   fields = { "banner", "extensions", "starttls.advertised", "starttls.accepted", "starttls.handshake",
     "starttls_reply", "starttls_error.phase", "starttls_error.code", "starttls_error.message" },
   args = { ehlo = { about = "name sent in EHLO (default: our own address)" } },

@@ -30,10 +30,12 @@ size_t greeting_rank(lua_State *L, const struct script *script, int index)
 	return script->greeting_count > 0 ? GREETING_NONE : 0;
 }
 
-/* The script whose n-th pattern fits; *more: some have patterns beyond it. */
-static const struct script *fitting(lua_State *L, size_t n, int index, bool *more)
+/* The one script whose n-th pattern fits, NULL if there is none or more than one; *found: how many do;
+ * *more: some have patterns beyond it. */
+static const struct script *fitting(lua_State *L, size_t n, int index, size_t *found, bool *more)
 {
 	const struct catalogue *catalogue = vm_of(L)->catalogue;
+	const struct script    *fits = NULL;
 
 	for (size_t i = 0; i < catalogue->script_count; i++) {
 		const struct script *script = catalogue->scripts[i];
@@ -41,21 +43,22 @@ static const struct script *fitting(lua_State *L, size_t n, int index, bool *mor
 		if (script->broken || n >= script->greeting_count)
 			continue;
 		*more = true;
-		if (matches(L, index, script->greetings[n]))
-			return script;
+		if (matches(L, index, script->greetings[n]) && (*found)++ == 0)
+			fits = script;
 	}
-	return NULL;
+	return *found == 1 ? fits : NULL;
 }
 
 const char *greeting_owner(lua_State *L, int index, size_t rank)
 {
-	bool more = true;
+	size_t found = 0;
+	bool   more = true;
 
-	for (size_t n = 0; more && n < rank; n++) {
+	for (size_t n = 0; more && found == 0 && n < rank; n++) {
 		const struct script *script;
 
 		more = false;
-		script = fitting(L, n, index, &more);
+		script = fitting(L, n, index, &found, &more);
 		if (script)
 			return script->services[0].name;
 	}

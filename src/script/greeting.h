@@ -17,7 +17,7 @@ enum { GREETING_NONE = 1000 };
 size_t greeting_rank(struct lua_State *L, const struct script *script, int index);
 
 /* The name of the service whose script has the earliest pattern that fits, if that is earlier than
- * `rank`; else NULL. [-0, +0, e] */
+ * `rank`; NULL if there is none, or two have it equally early. [-0, +0, e] */
 const char *greeting_owner(struct lua_State *L, int index, size_t rank);
 
 /* What bytes that no probe knows look like: "vnc", "mysql", "tls", ..., or NULL. */

@@ -80,17 +80,6 @@ void report_warn(struct report *report, const char *code, const char *text, size
 	buffer_free(&line);
 }
 
-bool report_warned(const struct report *report, const char *code)
-{
-	size_t  index;
-	json_t *warning;
-
-	json_array_foreach (report->warnings, index, warning)
-		if (strcmp(json_string_value(json_object_get(warning, "code")), code) == 0)
-			return true;
-	return false;
-}
-
 void report_restart(struct report *report)
 {
 	json_decref(report->data);

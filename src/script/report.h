@@ -37,9 +37,6 @@ void report_warn(struct report *report, const char *code, const char *text, size
 /* A warning for the record only. */
 void report_note(struct report *report, const char *code, const char *text, size_t length);
 
-/* Is there a warning of this code already? */
-bool report_warned(const struct report *report, const char *code);
-
 /* The conversation begins anew: what was recorded is dropped, and as many of the lines to come as there
  * were before are taken to be the same, and not shown again. */
 void report_restart(struct report *report);

@@ -203,34 +203,24 @@ static void take_traceback(lua_State *L, struct closing *closing)
 	lua_pop(L, 1);
 }
 
-static void warn_of_words(const struct task *task, const char *owner)
-{
-	struct report *report = task->setup.report;
-	char           text[120];
-	int            size;
-
-	if (owner) {
-		size = snprintf(text, sizeof text, "this is %s, not %s", owner, task->setup.service);
-		report_warn(report, "wrong-protocol", text, (size_t)size);
-	} else if (!report_warned(report, "not-protocol")) {
-		size = snprintf(text, sizeof text, "this is no greeting of %s", task->setup.service);
-		report_warn(report, "not-protocol", text, (size_t)size);
-	}
-}
-
-/* A server whose first words are not the probe's is named: by the probe whose they are, or by its looks. */
+/* A server whose first words are not the probe's is named: by the probe whose they are, or by its looks.
+ * Words that nobody knows are the probe's to judge: lines may come before what it waits for. */
 static void judge_words(lua_State *L, const struct task *task, const char *words, size_t length)
 {
 	size_t      rank;
 	const char *owner;
+	char        text[120];
+	int         size;
 
 	lua_pushlstring(L, words, length);
 	rank = greeting_rank(L, task->setup.script, lua_gettop(L));
 	owner = rank > 0 ? greeting_owner(L, lua_gettop(L), rank) : NULL;
 	if (!owner && rank == GREETING_NONE)
 		owner = greeting_likeness(words, length);
-	if (owner || rank == GREETING_NONE)
-		warn_of_words(task, owner);
+	if (owner) {
+		size = snprintf(text, sizeof text, "this is %s, not %s", owner, task->setup.service);
+		report_warn(task->setup.report, "wrong-protocol", text, (size_t)size);
+	}
 	lua_pop(L, 1);
 }
 

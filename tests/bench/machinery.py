@@ -36,14 +36,15 @@ class Clock:
 def measure(command, clock, output="/dev/null"):
     """Run a command to its end. It is ended, and this fails, when it takes too long."""
     process = subprocess.Popen([PROGRAMS / "measure", "-o", output, *map(str, command)], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, text=True)
+                               stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         figures, _ = process.communicate(timeout=max(1, min(LONGEST, clock.left())))
     except subprocess.TimeoutExpired:
         raise Failure(f"not done in time: {words(command)}") from None
     finally:
-        process.kill()  # which also ends what it measures
-        process.wait()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)  # and what it measures
+            process.wait()
     if process.returncode != 0:
         raise Failure(f"could not be measured: {words(command)}")
     wall, user, system, peak, status = figures.split()

@@ -15,6 +15,7 @@ with arguments it runs only the tests whose names have one of them in it.
 """
 import base64
 import contextlib
+import difflib
 import json
 import os
 import re
@@ -31,6 +32,21 @@ from concurrent.futures import ThreadPoolExecutor
 SCAN = os.path.abspath(os.environ.get("SCAN", "./scan"))
 PATIENCE = 20  # seconds
 TOGETHER = 6   # tests at a time
+
+# A probe of three services that print whatever lines come: for what has nothing to do with a protocol.
+LINES = """
+return {
+  about = "prints lines",
+  services = { { name = "one", port = 1, optional = true }, { name = "two", port = 2, optional = true },
+               { name = "three", port = 3, optional = true } },
+  probe = function(conn, report)
+    for number = 1, 100 do
+      local ok, line = pcall(conn.readline, conn)
+      if not ok then return end
+      report("line" .. number, line)
+    end
+  end,
+}"""
 
 tests = []
 
@@ -53,19 +69,27 @@ def test(name):
 # --- expectations ----------------------------------------------------------------------------------------------------
 
 def expect(seen, wanted, what="seen"):
-    if seen != wanted:
-        raise Failed(f"expected: {wanted!r}\n{what}: {seen!r}" if not isinstance(wanted, str) or "\n" not in wanted
-                     else f"expected:\n{wanted}\n{what}:\n{seen}")
+    if seen == wanted:
+        return
+    if isinstance(seen, str) and isinstance(wanted, str) and "\n" in wanted:
+        lines = difflib.unified_diff(wanted.split("\n"), seen.split("\n"), "expected", what, lineterm="", n=2)
+        raise Failed(short("\n".join(lines)))
+    raise Failed(f"expected: {short(repr(wanted))}\n{what}: {short(repr(seen))}")
+
+
+def short(text):
+    lines = [line[:400] for line in str(text).split("\n")]
+    return "\n".join(lines[:40] + (["..."] if len(lines) > 40 else []))
 
 
 def expect_in(part, whole):
     if part not in whole:
-        raise Failed(f"no {part!r} in:\n{whole}")
+        raise Failed(f"no {part!r} in:\n{short(whole)}")
 
 
 def expect_not_in(part, whole):
     if part in whole:
-        raise Failed(f"there is {part!r} in:\n{whole}")
+        raise Failed(f"there is {part!r} in:\n{short(whole)}")
 
 
 def expect_true(condition, why):
@@ -114,7 +138,7 @@ def finish(process, text=None, patience=PATIENCE):
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
-        raise Failed(f"scan did not end within {patience} s; so far:\n{out}\n{err}") from None
+        raise Failed(f"scan did not end within {patience} s; so far:\n{short(out)}\n{short(err)}") from None
     return Done(process.args, process.returncode, out or b"", err or b"", time.monotonic() - began)
 
 
@@ -124,7 +148,7 @@ def scan(*words, status=0, text=None, patience=PATIENCE, **options):
         options["stdin"] = subprocess.PIPE
     done = finish(start(*words, **options), text, patience)
     if status is not None and done.status != status:
-        raise Failed(f"status {done.status}, not {status}: {done.words}\n{done.raw}\n{done.raw_err}")
+        raise Failed(f"status {done.status}, not {status}: {done.words}\n{short(done.raw)}\n{short(done.raw_err)}")
     return done
 
 

@@ -9,24 +9,8 @@ import subprocess
 import threading
 import unicodedata
 
-from harness import (PATIENCE, Reader, Server, closed_port, expect, expect_in, expect_not_in, expect_true, finish, folder, greeter,
+from harness import (LINES, PATIENCE, Reader, Server, closed_port, expect, expect_in, expect_not_in, expect_true, finish, folder, greeter,
                      hear_out, read, run, scan, silent_port, start, test)
-
-# A probe of three services that print whatever lines come.
-LINES = """
-return {
-  about = "prints lines",
-  services = { { name = "one", port = 1, optional = true }, { name = "two", port = 2, optional = true },
-               { name = "three", port = 3, optional = true } },
-  probe = function(conn, report)
-    for number = 1, 100 do
-      local ok, line = pcall(conn.readline, conn)
-      if not ok then return end
-      report("line" .. number, line)
-    end
-  end,
-}"""
-
 
 def lines_of(text):
     """A server that says this and closes."""
