@@ -2,7 +2,7 @@
 local banner = require "banner"
 
 -- Many a server waits to be spoken to, or leaves without a word: that is no error here.
-local FINE = { timeout = true, ["closed-early"] = true }
+local FINE = { timeout = true, ["too-slow"] = true, ["closed-early"] = true }
 
 return {
   about = "any other port",
