@@ -1,5 +1,6 @@
 /* scan: options to a scan to an exit status. The only place that exits. */
 #include "base/escape.h"
+#include "net/resolve.h"
 #include "options.h"
 #include "output/json.h"
 #include "output/listing.h"
@@ -476,5 +477,8 @@ int main(int argc, char *argv[])
 	else
 		status = usage(error);
 	options_free(&options);
-	return (int)status;
+	if (!resolve_under_way())
+		return (int)status;
+	fflush(stdout); /* a return would wait for the name server */
+	_exit((int)status);
 }

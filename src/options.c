@@ -527,6 +527,7 @@ void options_free(struct options *options)
 		&options->files,
 		&options->scripts,
 		&options->arguments,
+		&options->excludes,
 	};
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {

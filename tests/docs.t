@@ -351,7 +351,7 @@ def statuses_are_right():
 def error_codes():
     sources = "\n".join(code_files("src", ".c").values())
     own = re.search(r"const char \*failure_code_of\(.*?^}", sources, re.MULTILINE | re.DOTALL).group()
-    set_there = re.findall(r'\b(?:failure_set|judge_broken)\([^;"]*"([a-z-]+)"', sources)
+    set_there = re.findall(r'\b(?:failure_(?:set|quote)|judge_broken)\([^;"]*"([a-z-]+)"', sources)
     return set(set_there) | set(re.findall(r'return "([a-z-]+)"', own))
 
 
@@ -437,7 +437,9 @@ LIMITS = [
     ("CONN_LINE", "{:,} bytes"), ("CONN_RECEIVED", "{} KiB, plain"), ("CONN_SENT", "| {} KiB |"),
     ("SECRETS", "{} KiB of TLS records"), ("HANDSHAKE_BYTES", "{} KiB, certificates"),
     ("CHAIN_BYTES", "certificates {} KiB"), ("TASK_CONNS", "| {}, with the one"),
-    ("VM_RESUME_TICKS", "{} ms without waiting"), ("VM_PROBE_TICKS", "{} ms in all"),
+    ("VM_STEPS", "{:,} steps"), ("src/script/string_api.c:REPEATED", "`string.rep` makes {} MiB"),
+    ("TABLE_ELEMENTS", "{:,} at a time"), ("VM_RESUME_TICKS", "{} ms without waiting"),
+    ("VM_PROBE_TICKS", "{} ms in all"),
     ("VM_MEMORY", "{} MiB a thread"), ("src/script/load.c:SOURCE_LIMIT", "a script file | {} KiB"),
     ("VALUE_KEYS", "{} keys"), ("VALUE_DEPTH", "{} deep"), ("REPORT_BYTES", "{} KiB in the record"),
     ("REPORT_LINES", "{} KiB of text"), ("src/output/text.c:COLUMNS", "{} columns"),
@@ -481,6 +483,13 @@ def links_lead_somewhere():
                 yield f"{path}: there is no {link}"
 
 
+def tls_facts_are_documented():
+    real = json.loads(scan("--schema").stdout)["properties"]["tls"]["properties"]
+    row = next(line for line in section(GUIDE, "conn").splitlines() if line.startswith("| `conn.tls`"))
+    return differ("conn.tls.", set(re.findall(r"`(\w+)`", row.split("facts:")[1])),
+                  {name for name in real if not name.endswith("_base64")})
+
+
 def schema_is_in_manual():
     schema = json.loads(scan("--schema").stdout)["properties"]
     real = set(schema) | set(schema["tls"]["properties"]) | set(schema["error"]["properties"])
@@ -510,6 +519,7 @@ CHECKS = [
     ("codes of errors and warnings", codes_are_documented),
     ("phases of errors", phases_are_documented),
     ("conn and scan", api_is_documented),
+    ("facts of TLS", tls_facts_are_documented),
     ("the fields of a probe's table", table_is_documented),
     ("what is in the sandbox", sandbox_is_documented),
     ("functions of the libraries", libraries_are_documented),

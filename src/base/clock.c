@@ -4,12 +4,19 @@
 
 static const double nanoseconds = 1e9;
 
+static _Thread_local moment ahead;
+
 moment clock_now(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (moment)now.tv_sec * 1000000000U + (moment)now.tv_nsec;
+	return (moment)now.tv_sec * 1000000000U + (moment)now.tv_nsec + ahead;
+}
+
+void clock_skip(moment nanoseconds)
+{
+	ahead += nanoseconds;
 }
 
 moment clock_after(moment from, double seconds)

@@ -10,6 +10,10 @@ typedef uint64_t moment; /* nanoseconds on the monotonic clock; 0 is "never set"
 
 moment clock_now(void);
 
+/* Let the calling thread's clock, from now on, be ahead by so much more: for replays, in which nobody waits for
+ * anybody, time passes in no time. */
+void clock_skip(moment nanoseconds);
+
 /* `seconds` from `from`, clamped to [0, MOMENT_NEVER); NaN counts as 0. */
 moment clock_after(moment from, double seconds);
 

@@ -63,6 +63,24 @@ void failure_set(struct failure *failure, enum phase phase, const char *code, co
 		trim_sequence(failure->message, sizeof failure->message - 1);
 }
 
+void failure_quote(struct failure *failure, enum phase phase, const char *code, const char *text, const char *bytes,
+                   size_t length)
+{
+	char   quote[4 * FAILURE_QUOTE + 1];
+	size_t used = 0;
+
+	for (size_t i = 0; i < length && i < FAILURE_QUOTE; i++) {
+		if (bytes[i] != '\0') {
+			quote[used++] = bytes[i];
+		} else {
+			memcpy(quote + used, "\\x00", 4);
+			used += 4;
+		}
+	}
+	quote[used] = '\0';
+	failure_set(failure, phase, code, "%s: %s", text, quote);
+}
+
 void failure_errno(struct failure *failure, enum phase phase, int error)
 {
 	failure_set(failure, phase, failure_code_of(error), "%s", strerror(error));

@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /* How much of a server's words a message quotes at most. */
 enum { FAILURE_QUOTE = 200 };
@@ -32,6 +33,10 @@ bool failure_present(const struct failure *failure);
 /* Fill in; the message is cut where it does not fit, never inside a UTF-8 sequence that we wrote. */
 void failure_set(struct failure *failure, enum phase phase, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Fill in with `text` and, behind it, at most FAILURE_QUOTE bytes of a server, a NUL among them as \\x00. */
+void failure_quote(struct failure *failure, enum phase phase, const char *code, const char *text, const char *bytes,
+                   size_t length);
 
 /* Fill in from errno: the code and the system's own words for it. */
 void failure_errno(struct failure *failure, enum phase phase, int error);

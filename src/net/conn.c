@@ -20,7 +20,7 @@ struct conn {
 	struct loop   *loop;
 	int            fd; /* -1 while closed */
 	struct watch   watch;
-	struct address remote;
+	struct address remote, local; /* local: family 0 but for one that pretends */
 
 	/* What the edges said and no try has contradicted since. */
 	bool readable, writable, failed, hangup;
@@ -228,6 +228,12 @@ enum io conn_adopt(struct conn *conn, int fd)
 	return IO_DONE;
 }
 
+void conn_pretend(struct conn *conn, const struct address *remote, const struct address *local)
+{
+	conn->remote = *remote;
+	conn->local = *local;
+}
+
 enum io conn_connect(struct conn *conn, const struct address *address)
 {
 	int result;
@@ -265,6 +271,13 @@ enum io conn_connected(struct conn *conn)
 
 /* --- bytes in -------------------------------------------------------------------------------- */
 
+static enum io fail_broken_off(struct conn *conn, int error)
+{
+	if (error == ECONNRESET)
+		tell(conn, EVENT_RESET, NULL, 0);
+	return fail(conn, PHASE_READ, error);
+}
+
 /* One recv of at most `room` bytes into the loop's scratch area. After a short read the socket is
  * known to be empty, which spares the try that would only say so. */
 static enum io receive(struct conn *conn, size_t room, size_t *length)
@@ -283,9 +296,9 @@ static enum io receive(struct conn *conn, size_t room, size_t *length)
 		return IO_WANT_READ;
 	}
 	if (count < 0)
-		return fail(conn, PHASE_READ, errno);
+		return fail_broken_off(conn, errno);
 	if (count == 0 && conn->reset != 0)
-		return fail(conn, PHASE_READ, conn->reset);
+		return fail_broken_off(conn, conn->reset);
 	if (count == 0) {
 		conn->ended = true;
 		tell(conn, EVENT_ENDED, NULL, 0);
@@ -546,10 +559,8 @@ enum io conn_write(struct conn *conn, const char *bytes, size_t length)
 
 static enum io fail_injected(struct conn *conn)
 {
-	size_t length = buffer_length(&conn->in);
-
-	failure_set(&conn->failure, PHASE_TLS, "plaintext-at-starttls", "plain text where TLS should start: %.*s",
-	            length > FAILURE_QUOTE ? FAILURE_QUOTE : (int)length, buffer_bytes(&conn->in));
+	failure_quote(&conn->failure, PHASE_TLS, "plaintext-at-starttls", "plain text where TLS should start",
+	              buffer_bytes(&conn->in), buffer_length(&conn->in));
 	return IO_FAILED;
 }
 
@@ -612,6 +623,11 @@ static void secured(struct conn *conn)
 	tell(conn, EVENT_SECURED, text, length);
 }
 
+static void tell_broken(struct conn *conn)
+{
+	tell(conn, EVENT_BROKEN, conn->failure.message, strlen(conn->failure.message));
+}
+
 enum io conn_starttls(struct conn *conn, struct tls_context *context, enum tls_manner manner, const char *name)
 {
 	enum io result = conn->tls ? IO_DONE : begin_tls(conn, context, manner, name);
@@ -630,7 +646,7 @@ enum io conn_starttls(struct conn *conn, struct tls_context *context, enum tls_m
 	if (result == IO_DONE)
 		secured(conn);
 	else if (result == IO_FAILED)
-		tell(conn, EVENT_BROKEN, conn->failure.message, strlen(conn->failure.message));
+		tell_broken(conn);
 	return result;
 }
 
@@ -649,10 +665,10 @@ void conn_close(struct conn *conn)
 /* A server that says something, but never comes to the end of it, is quoted. */
 static void fail_slow(struct conn *conn, double seconds)
 {
-	size_t length = buffer_length(&conn->in);
+	char what[80];
 
-	failure_set(&conn->failure, PHASE_READ, "too-slow", "the line did not end within %g s: %.*s", seconds,
-	            length > FAILURE_QUOTE ? FAILURE_QUOTE : (int)length, buffer_bytes(&conn->in));
+	snprintf(what, sizeof what, "the line did not end within %g s", seconds);
+	failure_quote(&conn->failure, PHASE_READ, "too-slow", what, buffer_bytes(&conn->in), buffer_length(&conn->in));
 }
 
 void conn_overdue(struct conn *conn, double seconds)
@@ -662,6 +678,7 @@ void conn_overdue(struct conn *conn, double seconds)
 		failure_errno(&conn->failure, PHASE_CONNECT, ETIMEDOUT);
 	} else if (conn->tls && !conn->secure) {
 		tls_overdue(conn->tls, seconds, &conn->failure);
+		tell_broken(conn);
 	} else if (!conn->writable) {
 		failure_set(&conn->failure, PHASE_WRITE, "timeout", "the server took nothing for %g s", seconds);
 	} else if (buffer_length(&conn->in) > 0) {
@@ -693,6 +710,10 @@ bool conn_local(const struct conn *conn, struct address *address)
 	struct sockaddr_storage local;
 	socklen_t               size = sizeof local;
 
+	if (address_family(&conn->local) != AF_UNSPEC) {
+		*address = conn->local;
+		return conn->fd >= 0;
+	}
 	if (conn->fd < 0 || getsockname(conn->fd, (struct sockaddr *)&local, &size) < 0)
 		return false;
 	return address_from(address, (const struct sockaddr *)&local);

@@ -36,10 +36,16 @@ enum io conn_adopt(struct conn *conn, int fd);
  * first, so that a scan leaves no port of this machine in TIME_WAIT. */
 void conn_free(struct conn *conn);
 
+/* Whatever the socket is: let conn_remote and conn_local answer so, for conversations without a network. */
+void conn_pretend(struct conn *conn, const struct address *remote, const struct address *local);
+
 /* Start to connect. IO_DONE: connected at once; IO_WANT_WRITE: await, then ask conn_connected. A
  * conn whose attempt failed may try another address. */
 enum io conn_connect(struct conn *conn, const struct address *address);
 enum io conn_connected(struct conn *conn);
+
+/* What stands for conn_connect where there is no network, and answers like it. */
+typedef enum io conn_dial(void *owner, struct conn *conn, const struct address *address);
 
 /* One line without its CRLF or LF. The bytes are good until the next call. What lies beyond
  * CONN_LINE bytes is dropped up to the LF, and `cut` set. Bytes before the end of the stream count

@@ -89,6 +89,11 @@ moment loop_now(const struct loop *loop)
 	return loop->now;
 }
 
+moment loop_due(const struct loop *loop)
+{
+	return loop->alarm_count > 0 ? loop->heap[1]->at : MOMENT_NEVER;
+}
+
 struct uv_loop_s *loop_uv(struct loop *loop)
 {
 	return &loop->uv;

@@ -39,6 +39,9 @@ void loop_stop(struct loop *loop);
 /* The time as of this turn; all deadlines are computed from it. */
 moment loop_now(const struct loop *loop);
 
+/* When the next alarm is due; MOMENT_NEVER if none is set. */
+moment loop_due(const struct loop *loop);
+
 struct uv_loop_s *loop_uv(struct loop *loop);
 
 /* The longest time that one turn's callbacks took, in milliseconds. */

@@ -15,6 +15,7 @@ enum event {
 	EVENT_SECURED, /* bytes: "TLSv1.3 TLS_AES_256_GCM_SHA384" */
 	EVENT_BROKEN,  /* the TLS handshake failed; bytes: why */
 	EVENT_ENDED,   /* the other side closed its half */
+	EVENT_RESET,   /* ... or broke the connection off */
 	EVENT_CLOSED   /* we did */
 };
 

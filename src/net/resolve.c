@@ -1,6 +1,7 @@
 #include "net/resolve.h"
 
 #include <netdb.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -11,6 +12,8 @@ struct resolve {
 	resolve_done    *done; /* NULL once answered or cancelled */
 	void            *owner;
 };
+
+static atomic_uint under_way;
 
 static struct resolve *of_alarm(struct alarm *alarm)
 {
@@ -52,6 +55,7 @@ static void finished(uv_getaddrinfo_t *request, int status, struct addrinfo *inf
 	struct addresses addresses;
 	struct failure   failure;
 
+	atomic_fetch_sub(&under_way, 1);
 	collect(&addresses, info);
 	uv_freeaddrinfo(info);
 	if (addresses.count > 0) {
@@ -89,8 +93,10 @@ struct resolve *resolve_start(struct loop *loop, const char *name, int family, r
 	resolve->request.data = resolve;
 	if (!alarm_set(loop, &resolve->alarm, clock_after(loop_now(loop), RESOLVE_SECONDS)))
 		goto failed;
-	if (uv_getaddrinfo(loop_uv(loop), &resolve->request, finished, name, NULL, &hints) == 0)
+	if (uv_getaddrinfo(loop_uv(loop), &resolve->request, finished, name, NULL, &hints) == 0) {
+		atomic_fetch_add(&under_way, 1);
 		return resolve;
+	}
 	alarm_clear(loop, &resolve->alarm);
 failed:
 	free(resolve);
@@ -104,4 +110,9 @@ void resolve_cancel(struct resolve *resolve)
 	alarm_clear(resolve->loop, &resolve->alarm);
 	resolve->done = NULL;
 	uv_cancel((uv_req_t *)&resolve->request);
+}
+
+bool resolve_under_way(void)
+{
+	return atomic_load(&under_way) > 0;
 }

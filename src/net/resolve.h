@@ -28,4 +28,8 @@ struct resolve *resolve_start(struct loop *loop, const char *name, int family, r
 /* Forget the request: `done` will not be called. NULL is fine. */
 void resolve_cancel(struct resolve *resolve);
 
+/* Is any look-up of the process still under way, wanted or not? libuv joins its threads in exit(), which
+ * would wait for it. */
+bool resolve_under_way(void);
+
 #endif

@@ -395,8 +395,7 @@ static size_t first_line(const struct tls *tls)
 
 static void fail_plain(const struct tls *tls, struct failure *failure)
 {
-	failure_set(failure, PHASE_TLS, "not-tls", "the server answered in plain text: %.*s", (int)first_line(tls),
-	            tls->first);
+	failure_quote(failure, PHASE_TLS, "not-tls", "the server answered in plain text", tls->first, first_line(tls));
 }
 
 /* A server that speaks plain text is quoted as soon as its first line is whole, or no more comes;

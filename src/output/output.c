@@ -232,12 +232,12 @@ static void tick(void *owner, const char *waiting, bool asked)
 		progress_show(stderr, output->tally, waiting, true);
 }
 
-static void observe(void *owner, const struct host *host, const struct outcome *outcome, double ms, enum event event,
-                    const char *bytes, size_t length)
+static void observe(void *owner, const struct host *host, const struct outcome *outcome, unsigned connection,
+                    double ms, enum event event, const char *bytes, size_t length)
 {
 	const struct output *output = owner;
 
-	trace_event(stderr, host, outcome, !output->style.single, ms, event, bytes, length);
+	trace_event(stderr, host, outcome, !output->style.single, connection, ms, event, bytes, length);
 }
 
 static void flush(void *owner)

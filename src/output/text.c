@@ -77,16 +77,12 @@ static void verdict(struct buffer *out, const struct text_style *style, const st
 static void reported_lines(struct buffer *out, const struct text_style *style, const struct outcome *outcome,
                            size_t *place)
 {
-	static const char warning[] = "warning: ";
-	const char       *bytes;
-	size_t            length;
+	struct report_line line;
 
-	while (report_next(&outcome->report, place, &bytes, &length)) {
-		bool warns = length >= sizeof warning - 1 && memcmp(bytes, warning, sizeof warning - 1) == 0;
-
-		paint(out, style, warns ? yellow : "");
-		foreign_line(out, bytes, length);
-		paint(out, style, warns ? plain : "");
+	while (report_next(&outcome->report, place, &line)) {
+		paint(out, style, line.warning ? yellow : "");
+		foreign_line(out, line.bytes, line.length);
+		paint(out, style, line.warning ? plain : "");
 	}
 }
 
@@ -212,7 +208,7 @@ void text_advance(struct buffer *out, const struct text_style *style, struct hos
 		unreachable(out, style, host);
 		return;
 	}
-	if (!host->shown.header && !style->only_open)
+	if (!host->shown.header && !style->only_open && host->count > 0)
 		header(out, style, host);
 	while (host->shown.outcome < host->count && advance(out, style, host, &host->outcomes[host->shown.outcome])) {
 		host->shown.outcome++;

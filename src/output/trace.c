@@ -37,6 +37,8 @@ static const char *plain_words(enum event event)
 		return "connected";
 	case EVENT_ENDED:
 		return "the server closed";
+	case EVENT_RESET:
+		return "the server broke off";
 	case EVENT_CLOSED:
 		return "closed";
 	default:
@@ -44,16 +46,18 @@ static const char *plain_words(enum event event)
 	}
 }
 
-void trace_event(FILE *file, const struct host *host, const struct outcome *outcome, bool named, double ms,
-                 enum event event, const char *bytes, size_t length)
+void trace_event(FILE *file, const struct host *host, const struct outcome *outcome, bool named, unsigned connection,
+                 double ms, enum event event, const char *bytes, size_t length)
 {
 	const char   *words = plain_words(event);
 	char          who = transcript_who(event);
-	char          prefix[TARGET_NAME + 100];
+	char          number[12] = "", prefix[TARGET_NAME + 100];
 	struct buffer out;
 
-	snprintf(prefix, sizeof prefix, "%8.1f %s%s%s %c%s ", ms, named ? host->target.name : "", named ? " " : "",
-	         outcome->service, who ? who : '-', who ? ":" : "");
+	if (connection > 1)
+		snprintf(number, sizeof number, "%u", connection);
+	snprintf(prefix, sizeof prefix, "%8.1f %s%s%s %c%s%s ", ms, named ? host->target.name : "", named ? " " : "",
+	         outcome->service, who ? who : '-', number, who ? ":" : "");
 	buffer_init(&out, LINES_ROOM);
 	if (words)
 		line(&out, prefix, words, strlen(words));

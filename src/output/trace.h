@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 /* One event; each line of what was said on a line of its own, with milliseconds, escaped, in one write.
- * `named`: several hosts are scanned, say which. */
-void trace_event(FILE *file, const struct host *host, const struct outcome *outcome, bool named, double ms,
-                 enum event event, const char *bytes, size_t length);
+ * `named`: several hosts are scanned, say which. Of a service's further connections it is "smtp C2: ...". */
+void trace_event(FILE *file, const struct host *host, const struct outcome *outcome, bool named, unsigned connection,
+                 double ms, enum event event, const char *bytes, size_t length);
 
 #endif

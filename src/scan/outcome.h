@@ -24,6 +24,7 @@ struct outcome {
 	enum state     state;
 	bool           finished; /* nothing more will come */
 	struct address address;  /* the one that answered, or that was tried last; family 0: none */
+	struct address local;    /* our own, where somebody watches the conversation; else family 0 */
 	double         ms;       /* from the first connect to the end */
 	struct failure failure;
 	struct report  report;

@@ -11,6 +11,13 @@
 /* A shortage of this machine is waited out: a try every PAUSE seconds, for PATIENCE seconds. */
 static const double pause_seconds = 0.05, patience_seconds = 5;
 
+/* A connection that is watched: the visit's, or one that the probe opens itself. */
+struct watched {
+	struct observer observer;
+	struct visit   *visit;
+	unsigned        number;
+};
+
 struct visit {
 	struct visit_setup setup;
 	struct outcome    *outcome;
@@ -20,11 +27,13 @@ struct visit {
 	moment             started, deadline, secure_until;
 	moment             short_until; /* 0: there was no shortage yet */
 	struct alarm       alarm;
-	struct observer    observer;
+	struct watched     own, further;
+	unsigned           connections; /* so far */
 	struct transcript  transcript;
 	enum tls_manner    manner;
 	bool               nameless;       /* the server would not have the name in SNI */
 	struct failure     strict_failure; /* why the manner is not strict any more */
+	struct report      second;         /* of the conversation with legacy settings */
 	struct failure     best; /* of the addresses that failed so far, the one that says most */
 	struct address     best_address;
 };
@@ -62,14 +71,36 @@ static void warn_of_weakness(struct visit *visit)
 		report_warn(&visit->outcome->report, "tls-weak", text, (size_t)length);
 }
 
+/* What the second conversation brought counts if its handshake worked; else the first one does. */
+static void settle_legacy(struct visit *visit)
+{
+	if (conn_secure(visit->conn)) {
+		report_replace(&visit->outcome->report, &visit->second);
+		warn_of_weakness(visit);
+	} else {
+		report_release(&visit->outcome->report);
+	}
+	report_free(&visit->second);
+}
+
+static void take_facts(struct visit *visit)
+{
+	json_t *facts = conn_tls_facts(visit->conn);
+
+	if (!facts)
+		return;
+	json_decref(visit->outcome->tls);
+	visit->outcome->tls = facts;
+}
+
 static void finish(struct visit *visit)
 {
 	struct outcome    *outcome = visit->outcome;
 	struct visit_setup setup = visit->setup;
 
-	outcome->tls = conn_tls_facts(visit->conn);
-	if (visit->manner == TLS_LEGACY && conn_secure(visit->conn))
-		warn_of_weakness(visit);
+	take_facts(visit);
+	if (visit->manner == TLS_LEGACY)
+		settle_legacy(visit);
 	conn_free(visit->conn);
 	if (failure_present(&outcome->failure))
 		outcome->exchanges = transcript_json(&visit->transcript);
@@ -102,40 +133,53 @@ static void fail_late(struct visit *visit)
 
 /* --- legacy settings ------------------------------------------------------------------------- */
 
-/* The server is reached, but not with strict settings: begin anew with others, on a connection of its own. */
+/* The server is reached, but not with strict settings: try once more with others, on a connection of its
+ * own. What the first try brought is in the outcome. */
 static void start_legacy(struct visit *visit, const struct failure *failure)
 {
 	struct conn *conn = conn_new(loop_of(visit));
 
-	visit->strict_failure = *failure;
 	if (!conn || past_deadline(visit)) {
 		conn_free(conn);
-		fail(visit, failure);
+		report_release(&visit->outcome->report);
+		finish(visit);
 		return;
 	}
 	visit->manner = TLS_LEGACY;
+	visit->strict_failure = *failure;
 	visit->nameless = tls_name_unknown(failure);
+	report_init(&visit->second);
+	take_facts(visit);
 	conn_free(visit->conn);
 	visit->conn = conn;
-	conn_observe(conn, &visit->observer);
+	conn_observe(conn, &visit->own.observer);
 	attempt(visit);
 }
 
 /* --- the probe ------------------------------------------------------------------------------- */
 
-static void probed(void *owner, const struct task_result *result)
+/* Take over how the conversation ended: of a second one only if it got as far as TLS. */
+static void take_result(struct visit *visit, const struct task_result *result)
 {
-	struct visit   *visit = owner;
 	struct outcome *outcome = visit->outcome;
 
-	if (result->end == TASK_AGAIN) {
-		start_legacy(visit, &result->failure);
+	if (visit->manner == TLS_LEGACY && !conn_secure(visit->conn))
 		return;
-	}
+	outcome->failure = result->failure;
 	outcome->broken = result->end == TASK_BROKEN;
-	if (result->traceback)
-		outcome->traceback = strdup(result->traceback);
-	fail(visit, &result->failure);
+	free(outcome->traceback);
+	outcome->traceback = result->traceback ? strdup(result->traceback) : NULL;
+}
+
+static void probed(void *owner, const struct task_result *result)
+{
+	struct visit *visit = owner;
+
+	take_result(visit, result);
+	if (result->tls_failure && !visit->outcome->broken)
+		start_legacy(visit, result->tls_failure);
+	else
+		finish(visit);
 }
 
 static void probe(struct visit *visit)
@@ -154,8 +198,10 @@ static void probe(struct visit *visit)
 	        .host = visit->setup.host->target.name,
 	        .port = choice->port,
 	        .conn = visit->conn,
-	        .report = &visit->outcome->report,
-	        .observer = &visit->observer,
+	        .report = visit->manner == TLS_LEGACY ? &visit->second : &visit->outcome->report,
+	        .observer = &visit->further.observer,
+	        .dial = visit->setup.dial,
+	        .dialer = visit->setup.owner,
 	        .manner = visit->manner,
 	        .nameless = visit->nameless,
 	        .deadline = visit->deadline,
@@ -169,6 +215,21 @@ static void probe(struct visit *visit)
 
 /* --- TLS from the first byte ----------------------------------------------------------------- */
 
+static void not_secure(struct visit *visit)
+{
+	const struct failure *failure = conn_failure(visit->conn);
+
+	if (visit->manner == TLS_LEGACY) {
+		finish(visit);
+		return;
+	}
+	visit->outcome->failure = *failure;
+	if (tls_curable(failure))
+		start_legacy(visit, &visit->outcome->failure);
+	else
+		finish(visit);
+}
+
 static void secure_again(void *owner, bool came)
 {
 	struct visit *visit = owner;
@@ -178,10 +239,10 @@ static void secure_again(void *owner, bool came)
 		return;
 	}
 	conn_overdue(visit->conn, visit->setup.settings->reply_timeout);
-	if (past_deadline(visit))
+	if (past_deadline(visit) && visit->manner == TLS_STRICT)
 		fail_late(visit);
 	else
-		fail(visit, conn_failure(visit->conn));
+		not_secure(visit);
 }
 
 /* The wait's end is set once for the whole handshake: arriving bytes do not extend it. */
@@ -192,10 +253,8 @@ static void secure(struct visit *visit)
 
 	if (result == IO_DONE)
 		probe(visit);
-	else if (result == IO_FAILED && visit->manner == TLS_STRICT && tls_curable(conn_failure(visit->conn)))
-		start_legacy(visit, conn_failure(visit->conn));
 	else if (result == IO_FAILED)
-		fail(visit, conn_failure(visit->conn));
+		not_secure(visit);
 	else
 		conn_await(visit->conn, result, visit->secure_until, secure_again, visit);
 }
@@ -212,12 +271,11 @@ static void opened(struct visit *visit)
 {
 	visit->outcome->state = STATE_OPEN;
 	visit->outcome->address = *conn_remote(visit->conn);
+	if (visit->setup.observe)
+		conn_local(visit->conn, &visit->outcome->local);
 	visit->outcome->report.changed = changed;
 	visit->outcome->report.owner = visit;
-	if (visit->manner == TLS_LEGACY)
-		report_restart(&visit->outcome->report);
-	else
-		changed(visit);
+	changed(visit);
 	if (choice_of(visit)->service->tls) {
 		visit->secure_until = until(visit, visit->setup.settings->reply_timeout);
 		secure(visit);
@@ -284,7 +342,7 @@ static void not_connected(struct visit *visit)
 	if (wait_out(visit))
 		return;
 	if (visit->manner == TLS_LEGACY) {
-		fail(visit, &visit->strict_failure); /* what was found stands, though it answers no more */
+		finish(visit); /* what was found stands, though it answers no more */
 		return;
 	}
 	if (is(failure, "timeout") && visit->retries-- > 0) {
@@ -331,20 +389,26 @@ static void attempt(struct visit *visit)
 	struct address address = visit->setup.host->addresses.address[visit->address];
 
 	address_set_port(&address, choice_of(visit)->port);
-	judge(visit, conn_connect(visit->conn, &address));
+	if (visit->setup.dial)
+		judge(visit, visit->setup.dial(visit->setup.owner, visit->conn, &address));
+	else
+		judge(visit, conn_connect(visit->conn, &address));
 }
 
 /* --- watching -------------------------------------------------------------------------------- */
 
 static void told(struct observer *observer, enum event event, const char *bytes, size_t length)
 {
-	struct visit             *visit = (struct visit *)(void *)((char *)observer - offsetof(struct visit, observer));
+	struct watched           *watched = (struct watched *)(void *)observer;
+	struct visit             *visit = watched->visit;
 	const struct visit_setup *setup = &visit->setup;
 	double                    ms = clock_ms(visit->started, loop_now(loop_of(visit)));
 
+	if (event == EVENT_CONNECTED)
+		watched->number = ++visit->connections;
 	transcript_note(&visit->transcript, ms, event, bytes, length);
 	if (setup->observe)
-		setup->observe(setup->owner, setup->host, visit->outcome, ms, event, bytes, length);
+		setup->observe(setup->owner, setup->host, visit->outcome, watched->number, ms, event, bytes, length);
 }
 
 /* --- the beginning --------------------------------------------------------------------------- */
@@ -373,8 +437,8 @@ void visit_start(const struct visit_setup *setup)
 	visit->setup = *setup;
 	visit->outcome = &setup->host->outcomes[setup->index];
 	visit->conn = conn;
-	visit->observer.told = told;
-	conn_observe(conn, &visit->observer);
+	visit->own = visit->further = (struct watched){ { told }, visit, 0 };
+	conn_observe(conn, &visit->own.observer);
 	visit->retries = setup->settings->retries;
 	visit->started = loop_now(loop_of(visit));
 	visit->deadline = clock_after(visit->started, setup->settings->deadline);

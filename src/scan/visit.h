@@ -7,6 +7,7 @@
 #ifndef SCAN_VISIT_H
 #define SCAN_VISIT_H
 
+#include "net/conn.h"
 #include "net/observer.h"
 #include "scan/host.h"
 #include "scan/settings.h"
@@ -20,8 +21,10 @@ struct visit_setup {
 	struct host           *host;
 	size_t                 index; /* of the outcome, and of the choice */
 	void (*changed)(void *owner, struct host *host); /* something new is known */
-	void (*observe)(void *owner, const struct host *host, const struct outcome *outcome, double ms,
-	                enum event event, const char *bytes, size_t length); /* NULL: nobody wants to see it */
+	/* NULL: nobody wants to see it. `connection`: from 1, in the order in which they were made. */
+	void (*observe)(void *owner, const struct host *host, const struct outcome *outcome, unsigned connection,
+	                double ms, enum event event, const char *bytes, size_t length);
+	conn_dial *dial; /* called with `owner`, also for connections of the probe's own; NULL: conn_connect */
 	void (*done)(void *owner, struct host *host, struct outcome *outcome);
 	void *owner;
 };

@@ -153,12 +153,12 @@ static void visited(void *owner, struct host *host, struct outcome *outcome)
 		enqueue(worker, host);
 }
 
-static void observe(void *owner, const struct host *host, const struct outcome *outcome, double ms, enum event event,
-                    const char *bytes, size_t length)
+static void observe(void *owner, const struct host *host, const struct outcome *outcome, unsigned connection,
+                    double ms, enum event event, const char *bytes, size_t length)
 {
 	const struct worker *worker = owner;
 
-	worker->employer->observe(worker->employer->owner, host, outcome, ms, event, bytes, length);
+	worker->employer->observe(worker->employer->owner, host, outcome, connection, ms, event, bytes, length);
 }
 
 static void start_service(struct worker *worker, struct host *host)

@@ -268,13 +268,14 @@ static void note_injection(struct task *task, const struct conn *conn)
 		report_warn(task->setup.report, code, failure->message, strlen(failure->message));
 }
 
-/* Some servers speak only settings that are no longer sound. To learn that takes a second connection and
- * the conversation from its beginning, of which the script need not know: it is taken off the processor here,
- * for good, and run anew. */
-static int start_again(struct task *task)
+/* Some servers speak only settings that are no longer sound. Whether this is one takes a second
+ * conversation to learn, which the task's starter makes; the script goes on here as with any failure. */
+static void note_curable(struct task *task, const struct conn *conn)
 {
-	task->again = true;
-	return WAIT;
+	if (task->setup.manner != TLS_STRICT || conn != task->setup.conn || !tls_curable(conn_failure(conn)))
+		return;
+	task->tls_failure = *conn_failure(conn);
+	report_hold(task->setup.report);
 }
 
 static int starttls_step(lua_State *L, struct task *task)
@@ -289,11 +290,10 @@ static int starttls_step(lua_State *L, struct task *task)
 	vm_go_on(setup->vm, L);
 	if (result == IO_DONE)
 		return push_tls(L, conn);
-	if (result == IO_FAILED && setup->manner == TLS_STRICT && conn == setup->conn &&
-	    tls_curable(conn_failure(conn)))
-		return start_again(task);
-	if (result == IO_FAILED)
+	if (result == IO_FAILED) {
 		note_injection(task, conn);
+		note_curable(task, conn);
+	}
 	return not_done(L, task, conn, result);
 }
 

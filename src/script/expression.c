@@ -39,7 +39,8 @@ static const char *const words[] = { "and",  "or",       "not",      "nil",   "t
 static const char *const record_fields[] = { "open", "state", "port",     "address", "ms",
 	                                     "tls",  "error", "warnings", "data" };
 static const char *const tls_fields[] = { "version",    "cipher",    "subject",   "issuer", "names",    "not_before",
-	                                  "not_after",  "days_left", "key",       "sha256", "verified", "verify_error" };
+	                                  "not_after",  "days_left", "key",       "sha256", "verified", "verify_error",
+	                                  "handshake",  "settings",  "problems",  "client_certificate" };
 static const char *const error_fields[] = { "phase", "code", "message", "errno" };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))

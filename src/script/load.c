@@ -325,6 +325,7 @@ static void read_group(lua_State *L, struct grouping *grouping)
 	}
 }
 
+/* Lua's own order changes from run to run. */
 static int by_group(const void *one, const void *other)
 {
 	return strcmp(((const struct group *)one)->name, ((const struct group *)other)->name);

@@ -25,17 +25,20 @@ void report_set(struct report *report, const char *key, json_t *value)
 	json_object_set_new_nocheck(report->data, key, value);
 }
 
-/* A line is kept as its length and its bytes, for it may hold any byte. */
-static void add_line(struct report *report, const char *text, size_t length)
+/* What stands before the bytes of a line, which may be any. */
+struct head {
+	size_t length;
+	bool   warning;
+};
+
+static void add_line(struct report *report, const char *text, size_t length, bool warning)
 {
-	if (report->muted > 0) {
-		report->muted--;
-		return;
-	}
-	if (buffer_room(&report->lines) < sizeof length + length)
+	struct head head = { .length = length, .warning = warning };
+
+
+	if (buffer_room(&report->lines) < sizeof head + length)
 		return; /* the record has it all the same */
-	report->line_count++;
-	buffer_append(&report->lines, &length, sizeof length);
+	buffer_append(&report->lines, &head, sizeof head);
 	buffer_append(&report->lines, text, length);
 	if (report->changed)
 		report->changed(report->owner);
@@ -46,11 +49,11 @@ void report_print(struct report *report, const char *text, size_t length)
 	const char *lf;
 
 	while ((lf = memchr(text, '\n', length)) != NULL) {
-		add_line(report, text, (size_t)(lf - text));
+		add_line(report, text, (size_t)(lf - text), false);
 		length -= (size_t)(lf - text) + 1;
 		text = lf + 1;
 	}
-	add_line(report, text, length);
+	add_line(report, text, length, false);
 }
 
 void report_note(struct report *report, const char *code, const char *text, size_t length)
@@ -76,26 +79,70 @@ void report_warn(struct report *report, const char *code, const char *text, size
 	report_note(report, code, text, length);
 	buffer_init(&line, sizeof prefix + length);
 	if (buffer_text(&line, prefix) && buffer_append(&line, text, length))
-		add_line(report, buffer_bytes(&line), buffer_length(&line));
+		add_line(report, buffer_bytes(&line), buffer_length(&line), true);
 	buffer_free(&line);
 }
 
-void report_restart(struct report *report)
+void report_hold(struct report *report)
 {
-	json_decref(report->data);
-	json_decref(report->warnings);
-	report->data = NULL;
-	report->warnings = NULL;
-	report->budget = REPORT_BYTES;
-	report->muted = report->line_count;
+	if (report->held)
+		return;
+	report->held = true;
+	report->hold = buffer_length(&report->lines);
 }
 
-bool report_next(const struct report *report, size_t *place, const char **bytes, size_t *length)
+void report_release(struct report *report)
 {
-	if (*place + sizeof *length > buffer_length(&report->lines))
+	report->held = false;
+	if (report->changed)
+		report->changed(report->owner);
+}
+
+static size_t count_lines(const struct report *report)
+{
+	struct report_line line;
+	size_t             place = 0, count = 0;
+
+	while (report_next(report, &place, &line))
+		count++;
+	return count;
+}
+
+static void replace_tree(json_t **tree, json_t **with)
+{
+	json_decref(*tree);
+	*tree = *with;
+	*with = NULL;
+}
+
+void report_replace(struct report *report, struct report *other)
+{
+	size_t             shown = count_lines(report), place = 0;
+	struct report_line line;
+
+	replace_tree(&report->data, &other->data);
+	replace_tree(&report->warnings, &other->warnings);
+	if (report->held)
+		report->lines.end = report->lines.start + report->hold;
+	report->held = false;
+	while (report_next(other, &place, &line))
+		if (shown > 0)
+			shown--;
+		else
+			add_line(report, line.bytes, line.length, line.warning);
+}
+
+bool report_next(const struct report *report, size_t *place, struct report_line *line)
+{
+	size_t      end = report->held ? report->hold : buffer_length(&report->lines);
+	struct head head;
+
+	if (*place + sizeof head > end)
 		return false;
-	memcpy(length, buffer_bytes(&report->lines) + *place, sizeof *length);
-	*bytes = buffer_bytes(&report->lines) + *place + sizeof *length;
-	*place += sizeof *length + *length;
+	memcpy(&head, buffer_bytes(&report->lines) + *place, sizeof head);
+	line->bytes = buffer_bytes(&report->lines) + *place + sizeof head;
+	line->length = head.length;
+	line->warning = head.warning;
+	*place += sizeof head + head.length;
 	return true;
 }

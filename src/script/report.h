@@ -15,8 +15,8 @@ struct report {
 	json_t       *warnings; /* array of {code, text}, or NULL while empty */
 	size_t        budget;   /* bytes that may still be recorded */
 	struct buffer lines;    /* see report_next */
-	size_t        line_count;
-	size_t        muted;    /* lines to come that were shown before */
+	bool          held;     /* what follows these is not shown yet: */
+	size_t        hold;     /* bytes of `lines` */
 	/* Called after each line, if set, so that a reader sees it as soon as it is known. */
 	void (*changed)(void *owner);
 	void *owner;
@@ -37,11 +37,21 @@ void report_warn(struct report *report, const char *code, const char *text, size
 /* A warning for the record only. */
 void report_note(struct report *report, const char *code, const char *text, size_t length);
 
-/* The conversation begins anew: what was recorded is dropped, and as many of the lines to come as there
- * were before are taken to be the same, and not shown again. */
-void report_restart(struct report *report);
+/* The same conversation will be tried once more: lines from here on are not shown until it is known which
+ * of the two counts. */
+void report_hold(struct report *report);
+void report_release(struct report *report); /* the first one does */
+
+/* The second one does: take over all that `other` has. As many of its lines as were shown of the first are
+ * taken to be the same, and not shown again. */
+void report_replace(struct report *report, struct report *other);
 
 /* Walk the lines: `place` starts at 0. False when there is none at `place`. */
-bool report_next(const struct report *report, size_t *place, const char **bytes, size_t *length);
+struct report_line {
+	const char *bytes;
+	size_t      length;
+	bool        warning; /* ours, not the server's */
+};
+bool report_next(const struct report *report, size_t *place, struct report_line *line);
 
 #endif

@@ -82,7 +82,8 @@ static int connect_step(lua_State *L, struct task *task)
 		struct address address = *conn_remote(task->setup.conn);
 
 		address_set_port(&address, (uint16_t)lua_tointeger(L, 1));
-		result = conn_connect(conn, &address);
+		result = task->setup.dial ? task->setup.dial(task->setup.dialer, conn, &address)
+		                          : conn_connect(conn, &address);
 	} else {
 		result = conn_connected(conn);
 	}

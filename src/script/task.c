@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* How a coroutine left the processor for good. */
-enum exit { EXIT_RETURN, EXIT_ERROR, EXIT_DEADLINE, EXIT_KILLED, EXIT_MEMORY, EXIT_AGAIN, EXIT_STRAY_YIELD };
+enum exit { EXIT_RETURN, EXIT_ERROR, EXIT_DEADLINE, EXIT_KILLED, EXIT_MEMORY, EXIT_STRAY_YIELD };
 
 static void end(struct task *task, enum exit exit);
 
@@ -82,8 +82,6 @@ static void resume(struct task *task, int arguments)
 		end(task, EXIT_RETURN);
 	else if (status != LUA_YIELD)
 		end(task, EXIT_ERROR);
-	else if (task->again)
-		end(task, EXIT_AGAIN);
 	else if (!task->wait.armed)
 		end(task, EXIT_STRAY_YIELD);
 	else
@@ -168,10 +166,6 @@ static void judge(const struct task *task, enum exit exit, struct task_result *r
 		result->end = TASK_FAILED;
 		failure_set(&result->failure, PHASE_DEADLINE, "too-slow", "not finished within %g s",
 		            task->setup.deadline_seconds);
-		break;
-	case EXIT_AGAIN:
-		result->end = TASK_AGAIN;
-		result->failure = *conn_failure(task->setup.conn);
 		break;
 	case EXIT_KILLED:
 		judge_broken(task, result, "script-killed",
@@ -261,10 +255,8 @@ static int close_thread(lua_State *L)
 	if (!killed)
 		status = lua_resetthread(task->thread);
 	vm_give_thread(L, task->thread, task->reference, !killed && (status == LUA_OK || closing->exit == EXIT_ERROR));
-	if (closing->exit != EXIT_AGAIN) {
-		judge_greeting(L, task);
-		note_silence(task, closing->result);
-	}
+	judge_greeting(L, task);
+	note_silence(task, closing->result);
 	return 0;
 }
 
@@ -279,6 +271,8 @@ static void end(struct task *task, enum exit exit)
 
 	wait_forget(task);
 	judge(task, exit, &result);
+	if (failure_present(&task->tls_failure))
+		result.tls_failure = &task->tls_failure;
 	vm_protected(vm, close_thread, &closing, error, sizeof error);
 	if (exit == EXIT_KILLED || exit == EXIT_MEMORY)
 		vm->retired = true;

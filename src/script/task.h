@@ -20,7 +20,6 @@
 enum task_end {
 	TASK_RETURNED, /* the probe came to its end */
 	TASK_FAILED,   /* it raised a socket error, or its deadline passed: .failure */
-	TASK_AGAIN,    /* TLS would not work with strict settings: .failure; try the whole again with legacy ones */
 	TASK_BROKEN,   /* it has a bug or broke a limit: .failure has the message, .traceback where */
 };
 
@@ -28,6 +27,9 @@ struct task_result {
 	enum task_end  end;
 	struct failure failure;
 	const char    *traceback; /* may be NULL; good during `done` */
+	/* Why an upgrade failed that legacy settings may make work, or NULL: then what was reported since is
+	 * held back (report_hold). Good during `done`. */
+	const struct failure *tls_failure;
 };
 
 typedef void task_done(void *owner, const struct task_result *result);
@@ -38,10 +40,12 @@ struct task_setup {
 	const char          *service, *host; /* host: as the user named it */
 	uint16_t             port;
 	struct conn         *conn;
-	enum tls_manner      manner; /* TLS_STRICT: the task may end with TASK_AGAIN */
+	enum tls_manner      manner;
 	bool                 nameless; /* send no SNI */
 	struct report       *report;
 	struct observer     *observer; /* of connections that the probe opens itself; may be NULL */
+	conn_dial           *dial;     /* how it opens them; NULL: conn_connect */
+	void                *dialer;   /* the owner of dial */
 	moment               deadline; /* for the whole probe */
 	double               deadline_seconds, connect_timeout, reply_timeout;
 	task_done           *done;
@@ -73,7 +77,7 @@ struct task {
 		struct alarm alarm;
 	} wait;
 
-	bool again; /* end with TASK_AGAIN as soon as the coroutine is off the processor */
+	struct failure tls_failure; /* of the first upgrade that legacy settings may make work */
 
 	struct handle *handles[TASK_CONNS];
 	size_t         handle_count;

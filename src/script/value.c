@@ -4,6 +4,8 @@
 #include <lua.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { NODE_BYTES = 8 };
 
@@ -46,34 +48,52 @@ static json_t *build_array(lua_State *L, int index, lua_Integer count, int depth
 }
 
 /* [-0, +0, -] The pair on top of the stack goes into `object`. */
-static bool add_pair(lua_State *L, json_t *object, int depth, struct building *building)
+static int by_text(const void *one, const void *other)
 {
-	json_t *value;
-
-	if (lua_type(L, -2) != LUA_TSTRING) {
-		building->fault = "a key of a reported table is not a text";
-		return false;
-	}
-	if (json_object_size(object) == VALUE_KEYS) {
-		building->fault = "a reported table has more than 256 keys";
-		return false;
-	}
-	value = build(L, lua_gettop(L), depth - 1, building);
-	return value && json_object_set_new_nocheck(object, lua_tostring(L, -2), value) == 0;
+	return strcmp(*(const char *const *)one, *(const char *const *)other);
 }
 
-static json_t *build_object(lua_State *L, int index, int depth, struct building *building)
+/* The keys of the table in order, for Lua's own order changes from run to run. The texts are Lua's, and
+ * last as long as the table does. Their number, or -1. */
+static int sorted_keys(lua_State *L, int index, const char *keys[VALUE_KEYS], struct building *building)
 {
-	json_t *object = json_object();
+	int count = 0;
 
 	lua_pushnil(L);
 	while (lua_next(L, index) != 0) {
-		if (!add_pair(L, object, depth, building)) {
-			lua_pop(L, 2);
-			json_decref(object);
-			return NULL;
+		lua_pop(L, 1);
+		if (lua_type(L, -1) != LUA_TSTRING)
+			building->fault = "a key of a reported table is not a text";
+		else if (count == VALUE_KEYS)
+			building->fault = "a reported table has more than 256 keys";
+		else {
+			keys[count++] = lua_tostring(L, -1);
+			continue;
 		}
 		lua_pop(L, 1);
+		return -1;
+	}
+	qsort(keys, (size_t)count, sizeof *keys, by_text);
+	return count;
+}
+
+/* [-0, +0, m] */
+static json_t *build_object(lua_State *L, int index, int depth, struct building *building)
+{
+	const char *keys[VALUE_KEYS];
+	int         count = sorted_keys(L, index, keys, building);
+	json_t     *object = count >= 0 ? json_object() : NULL;
+
+	for (int i = 0; object && i < count; i++) {
+		json_t *value;
+
+		lua_getfield(L, index, keys[i]);
+		value = build(L, lua_gettop(L), depth - 1, building);
+		lua_pop(L, 1);
+		if (value && json_object_set_new_nocheck(object, keys[i], value) == 0)
+			continue;
+		json_decref(object);
+		object = NULL;
 	}
 	return object;
 }

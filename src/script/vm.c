@@ -3,6 +3,8 @@
 #include "script/conn_api.h"
 #include "script/report_api.h"
 #include "script/scan_api.h"
+#include "script/string_api.h"
+#include "script/table_api.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -42,6 +44,8 @@ static void *allocate(void *context, void *block, size_t old, size_t size)
 /* The Lua state whose script this thread is running, for the timer's signal handler. */
 static _Thread_local struct vm *volatile watched;
 
+static const char used_up[] = "the script used up its CPU time";
+
 /* Past the budget a coroutine is yielded away, which no pcall catches; where it cannot yield it is
  * interrupted at every instruction until it is out. */
 static void interrupt(lua_State *L, lua_Debug *debug)
@@ -53,9 +57,15 @@ static void interrupt(lua_State *L, lua_Debug *debug)
 		return;
 	}
 	luaL_where(L, 0);
-	lua_pushliteral(L, "the script used up its CPU time");
+	lua_pushstring(L, used_up);
 	lua_concat(L, 2);
 	lua_error(L);
+}
+
+void vm_check(lua_State *L)
+{
+	if (vm_of(L)->killed)
+		luaL_error(L, "%s", used_up);
 }
 
 /* Runs in the thread that runs the script, in the middle of it. Setting a hook is what Lua allows to
@@ -95,6 +105,7 @@ void vm_enter(struct vm *vm, lua_State *thread, struct task *task, unsigned spen
 	vm->running = task;
 	vm->slice = 0;
 	vm->spent = spent;
+	vm->steps = VM_STEPS;
 	vm->killed = false;
 	watched = vm;
 	vm->on_processor = thread;
@@ -113,31 +124,12 @@ void vm_go_on(struct vm *vm, lua_State *thread)
 unsigned vm_leave(struct vm *vm)
 {
 	vm->on_processor = NULL;
+	watched = NULL; /* the timer goes on, maybe longer than this state lives */
 	vm->running = NULL;
 	return vm->spent + vm->slice;
 }
 
 /* --- the sandbox ----------------------------------------------------------------------------- */
-
-/* A script sets no finalizers and no weak tables: both run at times that nobody can bound. */
-static int set_metatable(lua_State *L)
-{
-	static const char *const refused[] = { "__gc", "__mode", "__close" };
-
-	luaL_checktype(L, 1, LUA_TTABLE);
-	luaL_argexpected(L, lua_istable(L, 2) || lua_isnoneornil(L, 2), 2, "nil or table");
-	for (size_t i = 0; lua_istable(L, 2) && i < sizeof refused / sizeof *refused; i++) {
-		lua_pushstring(L, refused[i]);
-		if (lua_rawget(L, 2) != LUA_TNIL)
-			return luaL_error(L, "%s is not allowed in a probe", refused[i]);
-		lua_pop(L, 1);
-	}
-	if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
-		return luaL_error(L, "cannot change a protected metatable");
-	lua_settop(L, 2);
-	lua_setmetatable(L, 1);
-	return 1;
-}
 
 /* [-0, +1, e] Read a library file of the scripts into a string; nil if it is not there. */
 static void push_file(lua_State *L, const char *path)
@@ -240,7 +232,7 @@ void vm_environment(lua_State *L)
 	}
 	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++)
 		copy_library(L, pristine, libraries[i]);
-	lua_pushcfunction(L, set_metatable);
+	table_api_push_setmetatable(L);
 	lua_setfield(L, -2, "setmetatable");
 	lua_newtable(L);
 	lua_pushcclosure(L, require, 1);
@@ -281,7 +273,10 @@ static int prepare(lua_State *L)
 	lua_getfield(L, 1, LUA_STRLIBNAME);
 	lua_pushnil(L);
 	lua_setfield(L, 2, "dump");
-	lua_pop(L, 1);
+	string_api_register(L);
+	lua_getfield(L, 1, LUA_TABLIBNAME);
+	table_api_register(L);
+	lua_pop(L, 2);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &pristine_key);
 	lua_pushliteral(L, "");
 	lua_getmetatable(L, -1);

@@ -32,6 +32,7 @@ struct vm {
 	bool                    retired; /* a limit was broken: start no task here any more */
 
 	size_t memory, memory_limit; /* bytes */
+	size_t steps;                /* of matching strings, left to this resume */
 
 	/* CPU time, counted by the ticks of a timer of the thread while a script is on the processor. */
 	struct lua_State *on_processor;      /* NULL: none is */
@@ -73,8 +74,12 @@ void              vm_give_thread(struct lua_State *L, struct lua_State *thread, 
 
 /* Bracket for the time that a coroutine is on the processor. Ticks come every VM_TICK ms of CPU time. */
 enum { VM_TICK = 10, VM_RESUME_TICKS = 50 / VM_TICK, VM_PROBE_TICKS = 250 / VM_TICK };
+enum { VM_STEPS = 1000000 }; /* of matching strings, while it is there */
 void     vm_enter(struct vm *vm, struct lua_State *thread, struct task *task, unsigned spent);
 unsigned vm_leave(struct vm *vm); /* ticks spent so far in all */
+
+/* Raise if the script that is running is past its CPU time: for functions of C that may run for long. [-0, +0, e] */
+void vm_check(struct lua_State *L);
 
 /* What C does for a script, like the arithmetic of a handshake, is not the script's CPU time. */
 void vm_pause(struct vm *vm);

@@ -54,7 +54,7 @@ static uint32_t           next, last; /* addresses, host order; last is not one 
 static unsigned long      done, failed;
 static char               bytes[ROOM];
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "floor: %s: %s\n", what, strerror(errno));
 	exit(1);
@@ -193,15 +193,18 @@ static int take_step(struct link *link, const struct step *step)
 	}
 }
 
+/* What was said is not answered yet: a try would be in vain. */
 static void advance(struct link *link)
 {
-	int result = 1;
+	int  result = 1;
+	bool said = false;
 
-	while (result == 1 && steps[link->step].verb != END) {
+	while (result == 1 && !said && steps[link->step].verb != END) {
+		said = steps[link->step].verb == SAY;
 		result = take_step(link, &steps[link->step]);
 		link->step += result == 1;
 	}
-	if (result != 0)
+	if (result < 0 || steps[link->step].verb == END)
 		finish(link, result == 1);
 }
 
@@ -223,7 +226,7 @@ static void run(uint32_t total)
 
 /* --- the beginning --------------------------------------------------------------------------- */
 
-static void refuse(const char *word)
+static _Noreturn void refuse(const char *word)
 {
 	fprintf(stderr, "floor: what is %s?\n", word);
 	exit(2);

@@ -29,14 +29,14 @@ static double seconds(struct timeval time)
 	return (double)time.tv_sec + (double)time.tv_usec / 1e6;
 }
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "measure: %s: %s\n", what, strerror(errno));
 	_exit(127);
 }
 
 /* In the child. It ends with this process, should that be ended. */
-static void become(char **command, int output)
+static _Noreturn void become(char **command, int output)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (dup2(output, STDOUT_FILENO) < 0)

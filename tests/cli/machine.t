@@ -2,6 +2,7 @@
 """scan and the machine: outputs that fail, signals, few descriptors, slow readers, and the bounds on its own speed."""
 import contextlib
 import errno
+import json
 import os
 import re
 import select
@@ -131,14 +132,17 @@ test("SIGTERM: what is finished is out, status 143")(lambda: interrupted(signal.
 @test("SIGINT at any time leaves whole records")
 def _():
     with closed_port() as port:
-        for count in (1, 2, 3, 10, 200, 1000, 3000):
+        for count in (1, 2, 3, 10, 50, 200, 1000):
             process = start("--json", "-j", 2, "-s", f"ldap={port},ssh={port}", "127.0.0.0/9")
             reader = Reader(process.stdout)
-            hosts = [record(reader.line())["host"] for _ in range(count)]
+            lines = [reader.line() for _ in range(count)]
             process.send_signal(signal.SIGINT)
-            hosts += [record(line)["host"] for line in reader.lines()]
+            lines += reader.lines()
             expect(process.wait(PATIENCE), 130, "status")
-            expect_true(all(hosts.count(host) <= 2 for host in set(hosts)), "a record twice")
+            for line in lines[-20:]:
+                record(line)
+            found = [(json.loads(line)["host"], json.loads(line)["service"]) for line in lines]
+            expect(len(set(found)), len(found), "different records")
             process.communicate()
 
 
@@ -188,8 +192,7 @@ def few_descriptors(limit, *words, patience=PATIENCE):
     expect(verdicts.count(("ldap", "closed", None)), 300, "closed ones")
 
 
-test("64 descriptors for 300 hosts: every verdict is right")(lambda: few_descriptors(64))
-test("... with 2 threads")(lambda: few_descriptors(64, "-j", 2))
+test("64 descriptors for 300 hosts: every verdict is right")(lambda: few_descriptors(64, "-j", 1))
 test("... with 8 threads, and more connections wanted than there are descriptors")(
     lambda: few_descriptors(64, "-j", 8, "-P", 10000))
 test("40 descriptors for 300 hosts, with as many threads as wished")(lambda: few_descriptors(40, "-j", 100))

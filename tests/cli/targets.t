@@ -60,7 +60,7 @@ def _():
         process = start("--json", "-s", f"ldap={port}", "127.0.0.0/8")
         reader = Reader(process.stdout)
         for _ in range(3000):
-            record(reader.line())
+            expect_true(reader.line(), "no record")
         used = peak(process)
         process.send_signal(signal.SIGINT)
         expect(finish(process).status, 130, "status")

@@ -26,7 +26,8 @@ The lines of a transcript, in which Python's escapes stand for the bytes that ca
     RESET     ... with a reset
 
 Where it ends, the client must close without another word. A client that speaks before its turn, says something else, or
-comes twice, fails the case.
+comes once more, fails the case. Where a handshake fails in a way that older settings may cure, it must come twice, and
+hear the same again.
 
 Each case is played three times, each time by a server of its own: for the text report, for the JSON record, and for the
 JSON record again with every byte in a segment of its own (not with whole=True, for what is about how bytes come together).
@@ -41,6 +42,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -56,13 +58,13 @@ ENVIRONMENT = {**os.environ, "SSL_CERT_FILE": "/dev/null", "SSL_CERT_DIR": "/dev
 cases = []
 
 
-def case(service, name, talk, shown, *, host="127.0.0.1", options=(), whole=False, warnings=(), error=None, sni=None,
-         **data):
+def case(service, name, talk, shown, *, host="127.0.0.1", options=(), whole=False, visits=1, warnings=(), error=None,
+         sni=None, **data):
     """A conversation with `service`; `shown` is what follows "port N (service) open." `data` is the record's,
     `warnings` are its pairs of code and text, `error` its phase, code and message; it must have facts of TLS where the
     transcript has a handshake. `sni` is the name, if any, that the server must be asked for in it."""
     cases.append(dict(service=service, name=name, talk=lines(talk), shown=lines(shown), host=host, options=list(options),
-                      whole=whole, warnings=warnings, error=error, sni=sni, data=data))
+                      whole=whole, visits=visits, warnings=warnings, error=error, sni=sni, data=data))
 
 
 def lines(text):
@@ -172,34 +174,39 @@ def decoded(text):
 
 
 class Server:
-    """One listener, one connection, one transcript."""
+    """One listener, which plays one transcript on each connection."""
 
     def __init__(self, what, single):
         self.what, self.single = what, single
         self.names = []
+        self.over = threading.Event()  # scan has ended
         self.listener = socket.create_server((what["host"] if what["host"] != "localhost" else "127.0.0.1", 0),
                                              family=socket.AF_INET6 if ":" in what["host"] else socket.AF_INET)
-        self.listener.settimeout(PATIENCE)
         self.port = self.listener.getsockname()[1]
 
     def serve(self):
         """Play; gives what went wrong, or None."""
-        try:
-            sock, _ = self.listener.accept()
-        except TimeoutError:
-            return "nobody came"
-        with self.listener, sock:
+        with self.listener:
             try:
-                self.play(Stream(sock, self.single))
+                for _ in range(self.what["visits"]):
+                    self.receive()
             except Wrong as wrong:
                 return str(wrong)
             except (OSError, ssl.SSLError) as error:
                 return f"the server broke: {error!r}"
             if select.select([self.listener], [], [], 0)[0]:
-                return "the client came twice"
+                return "the client came once more"
         if self.names != ([self.what["sni"]] if "TLS" in self.what["talk"] else []):
             return f"the client asked for the names {self.names}"
         return None
+
+    def receive(self):
+        while not select.select([self.listener], [], [], MOMENT)[0]:
+            if self.over.is_set():
+                raise Wrong("the client did not come")
+        sock, _ = self.listener.accept()
+        with sock:
+            self.play(Stream(sock, self.single))
 
     def play(self, stream):
         talk = self.what["talk"]
@@ -290,7 +297,10 @@ def visit(what, single, *options):
     server = Server(what, single)
     with ThreadPoolExecutor(1) as stage:
         playing = stage.submit(server.serve)
-        done = scan(what, server, *options)
+        try:
+            done = scan(what, server, *options)
+        finally:
+            server.over.set()
         wrong = playing.result()
     faults = [wrong] if wrong else []
     if done.returncode or done.stderr:

@@ -167,17 +167,18 @@ case("http", "SSH", ASK + """
     warning: this is ssh, not http
     """, banner="SSH-2.0-x", warnings=[("wrong-protocol", "this is ssh, not http")])
 
-case("http", "HTTP/2 alone, which has no lines", ASK + r"""
-    S> \x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00d
+case("http", "an answer that has no lines", ASK + r"""
+    S> \x01\x02\x06\x04d
     """, r"""
-    \x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00d
-    [read] no end of the line within 0.6 s
-    """, options=["--reply-timeout", "0.6"], banner="\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00d",
-     error=("read", "timeout", "no end of the line within 0.6 s"))
+    \x01\x02\x06\x04d
+    [read] the line did not end within 0.6 s: \x01\x02\x06\x04d
+    """, options=["--reply-timeout", "0.6"], banner="\x01\x02\x06\x04d",
+     error=("read", "too-slow", "the line did not end within 0.6 s: \x01\x02\x06\x04d"))
 
 case("http", "no answer", ASK, """
     [read] no reply within 0.6 s
-    """, options=["--reply-timeout", "0.6"], error=("read", "timeout", "no reply within 0.6 s"))
+    """, options=["--reply-timeout", "0.6"], error=("read", "timeout", "no reply within 0.6 s"),
+     warnings=[("silent", "no reply within 0.6 s")])
 
 case("http", "closed in answer", ASK + """
     CLOSE

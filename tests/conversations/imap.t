@@ -154,7 +154,7 @@ case("imap", "closed behind the yes", """
     """, """
     * OK ready
     TLS accepted, but it does not work: [tls] the server closed the connection during the handshake, before the server's hello
-    """, banner=READY, starttls=BROKEN,
+    """, visits=2, banner=READY, starttls=BROKEN,
      starttls_error={"phase": "tls", "code": "closed-early",
                      "message": "the server closed the connection during the handshake, before the server's hello"})
 
@@ -193,7 +193,8 @@ case("imap", "SMTP", """
 case("imap", "no greeting", """
     """, """
     [read] no greeting within 0.2 s
-    """, options=["--reply-timeout", "0.2"], error=("read", "timeout", "no greeting within 0.2 s"))
+    """, options=["--reply-timeout", "0.2"], error=("read", "timeout", "no greeting within 0.2 s"),
+     warnings=[("silent", "no greeting within 0.2 s")])
 
 case("imaps", "TLS from the first byte", """
     TLS

@@ -18,7 +18,7 @@ case("ldaps", "closed in place of the handshake", """
     CLOSE
     """, """
     [tls] the server closed the connection during the handshake, before the server's hello
-    """, error=("tls", "closed-early",
+    """, visits=2, error=("tls", "closed-early",
                 "the server closed the connection during the handshake, before the server's hello"))
 
 case("ldaps", "silence in place of the handshake", """

@@ -106,7 +106,7 @@ case("pop3", "closed in place of the handshake", """
     """, """
     +OK ready
     TLS accepted, but it does not work: [tls] the server closed the connection during the handshake, before the server's hello
-    """, banner="+OK ready", starttls=BROKEN,
+    """, visits=2, banner="+OK ready", starttls=BROKEN,
      starttls_error={"phase": "tls", "code": "closed-early",
                      "message": "the server closed the connection during the handshake, before the server's hello"})
 
@@ -127,15 +127,16 @@ case("pop3", "-ERR in place of a greeting", """
 case("pop3", "no greeting", """
     """, """
     [read] no greeting within 0.2 s
-    """, options=["--reply-timeout", "0.2"], error=("read", "timeout", "no greeting within 0.2 s"))
+    """, options=["--reply-timeout", "0.2"], error=("read", "timeout", "no greeting within 0.2 s"),
+     warnings=[("silent", "no greeting within 0.2 s")])
 
 case("pop3", "a greeting without its end", """
     S> +OK rea
     """, """
     +OK rea
-    [read] no end of the line within 0.6 s
+    [read] the line did not end within 0.6 s: +OK rea
     """, options=["--reply-timeout", "0.6"], banner="+OK rea",
-     error=("read", "timeout", "no end of the line within 0.6 s"))
+     error=("read", "too-slow", "the line did not end within 0.6 s: +OK rea"))
 
 case("pop3", "closed behind a greeting without its end", """
     S> -ERR gone

@@ -40,9 +40,9 @@ case("ssh", "no end of the line", """
     S> SSH-2.0-x
     """, """
     SSH-2.0-x
-    [read] no end of the line within 0.6 s
+    [read] the line did not end within 0.6 s: SSH-2.0-x
     """, options=["--reply-timeout", "0.6"], banner="SSH-2.0-x",
-     error=("read", "timeout", "no end of the line within 0.6 s"))
+     error=("read", "too-slow", "the line did not end within 0.6 s: SSH-2.0-x"))
 
 case("ssh", "refused in words", """
     S: Exceeded MaxStartups

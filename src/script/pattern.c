@@ -1,0 +1,544 @@
+#include "script/pattern.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- the machine ----------------------------------------------------------------------------- */
+
+/* What can be taken back when the match gets stuck. */
+enum kind {
+	GREEDY,   /* x* or x+ took bytes from `least` up to `now`: give one back */
+	LAZY,     /* x- has not taken the byte at `now`: take it */
+	OPTIONAL, /* x? took the byte before `now`: do without */
+	OPENED,   /* a capture was opened: forget it */
+	CLOSED,   /* the capture `index` was closed: open it again */
+};
+
+struct choice {
+	enum kind   kind;
+	size_t      index;
+	const char *least, *now; /* in the subject */
+	const char *item, *next; /* in the pattern: x, and what follows it */
+};
+
+/* As many as Lua allows; more is "pattern too complex". */
+enum { CHOICES = 199, FAULT = 48 };
+
+/* Of the search that goes on; it calls nobody back, so that there is one at a time. */
+static _Thread_local struct choice          choices[CHOICES];
+static _Thread_local struct pattern_capture captures[PATTERN_CAPTURES];
+static _Thread_local char                   fault[FAULT];
+
+struct matcher {
+	const char         *subject, *subject_end;
+	const char         *pattern_end;
+	size_t              budget;
+	size_t              open;  /* choices that can be taken back */
+	size_t              count; /* of captures */
+	enum pattern_result result;
+};
+
+/* Where a match has come to. */
+struct place {
+	const char *s; /* in the subject */
+	const char *p; /* in the pattern */
+};
+
+static bool refuse(struct matcher *m, const char *why)
+{
+	m->result = PATTERN_MALFORMED;
+	snprintf(fault, sizeof fault, "%s", why);
+	return false;
+}
+
+static bool refuse_index(struct matcher *m, int index)
+{
+	m->result = PATTERN_MALFORMED;
+	snprintf(fault, sizeof fault, "invalid capture index %%%d", index);
+	return false;
+}
+
+static bool give_up(struct matcher *m)
+{
+	m->budget = 0;
+	m->result = PATTERN_COMPLEX;
+	snprintf(fault, sizeof fault, "pattern too complex");
+	return false;
+}
+
+static inline bool spend(struct matcher *m, size_t steps)
+{
+	if (m->budget < steps)
+		return give_up(m);
+	m->budget -= steps;
+	return true;
+}
+
+static bool stopped(const struct matcher *m)
+{
+	return m->result != PATTERN_NONE;
+}
+
+/* --- a single byte: x, ., %a, [a-z] ---------------------------------------------------------- */
+
+static bool within(unsigned char byte, char first, char last)
+{
+	return byte >= (unsigned char)first && byte <= (unsigned char)last;
+}
+
+static unsigned char lower(unsigned char byte)
+{
+	return byte | 0x20;
+}
+
+static bool is_alpha(unsigned char byte)
+{
+	return within(lower(byte), 'a', 'z');
+}
+
+static bool is_digit(unsigned char byte)
+{
+	return within(byte, '0', '9');
+}
+
+static bool is_graph(unsigned char byte)
+{
+	return within(byte, '!', '~');
+}
+
+/* ASCII alone, whatever the user's locale is. */
+static bool in_class(unsigned char byte, char letter)
+{
+	switch (letter | 0x20) {
+	case 'a':
+		return is_alpha(byte);
+	case 'c':
+		return byte < ' ' || byte == 0x7f;
+	case 'd':
+		return is_digit(byte);
+	case 'g':
+		return is_graph(byte);
+	case 'l':
+		return within(byte, 'a', 'z');
+	case 'p':
+		return is_graph(byte) && !is_alpha(byte) && !is_digit(byte);
+	case 's':
+		return byte == ' ' || within(byte, '\t', '\r');
+	case 'u':
+		return within(byte, 'A', 'Z');
+	case 'w':
+		return is_alpha(byte) || is_digit(byte);
+	case 'x':
+		return is_digit(byte) || within(lower(byte), 'a', 'f');
+	default: /* 'z', of old */
+		return byte == 0;
+	}
+}
+
+/* %d and its like; a letter in upper case takes all that the lower one does not, and what names no
+ * class stands for itself. */
+static bool escape_takes(unsigned char byte, char letter)
+{
+	if (!is_alpha((unsigned char)letter) || !strchr("acdglpsuwxz", letter | 0x20))
+		return byte == (unsigned char)letter;
+	return in_class(byte, letter) != within((unsigned char)letter, 'A', 'Z');
+}
+
+/* `p` is at the '[' and `end` behind the ']'. */
+static bool set_takes(struct matcher *m, unsigned char byte, const char *p, const char *end)
+{
+	const char *last = end - 1;
+	bool        wanted = p[1] != '^';
+
+	p += wanted ? 1 : 2;
+	if (!spend(m, (size_t)(last - p)))
+		return false;
+	while (p < last) {
+		if (*p == '%') {
+			if (escape_takes(byte, p[1]))
+				return wanted;
+			p += 2;
+		} else if (last - p > 2 && p[1] == '-') {
+			if (within(byte, p[0], p[2]))
+				return wanted;
+			p += 3;
+		} else if ((unsigned char)*p++ == byte) {
+			return wanted;
+		}
+	}
+	return !wanted;
+}
+
+/* Does the item at `p`, which ends at `end`, take the byte? */
+static inline bool takes(struct matcher *m, unsigned char byte, const char *p, const char *end)
+{
+	switch (*p) {
+	case '.':
+		return true;
+	case '%':
+		return escape_takes(byte, p[1]);
+	case '[':
+		return set_takes(m, byte, p, end);
+	default:
+		return byte == (unsigned char)*p;
+	}
+}
+
+/* Where the set that begins at `p` ends. Its first byte is never the end of it. */
+static const char *set_end(struct matcher *m, const char *p)
+{
+	const char *end = m->pattern_end, *first = p + 1;
+
+	if (first < end && *first == '^')
+		first++;
+	for (p = first; p < end; p++) {
+		if (*p == ']' && p > first)
+			return p + 1;
+		if (*p == '%')
+			p++;
+	}
+	refuse(m, "malformed pattern (missing ']')");
+	return NULL;
+}
+
+/* Where the item at `p` ends; NULL, with the fault told, if it does not. */
+static inline const char *item_end(struct matcher *m, const char *p)
+{
+	if (*p == '[')
+		return set_end(m, p);
+	if (*p != '%')
+		return p + 1;
+	if (p + 1 < m->pattern_end)
+		return p + 2;
+	refuse(m, "malformed pattern (ends with '%')");
+	return NULL;
+}
+
+/* --- taking back ----------------------------------------------------------------------------- */
+
+static bool keep(struct matcher *m, struct choice choice)
+{
+	if (m->open == CHOICES)
+		return give_up(m);
+	choices[m->open++] = choice;
+	return true;
+}
+
+/* Try the topmost choice another way. False: it has no other. */
+static bool change(struct matcher *m, struct choice *choice, struct place *at)
+{
+	switch (choice->kind) {
+	case GREEDY:
+		at->s = --choice->now;
+		return at->s >= choice->least;
+	case LAZY:
+		if (choice->now == m->subject_end ||
+		    !takes(m, (unsigned char)*choice->now, choice->item, choice->next - 1))
+			return false;
+		at->s = ++choice->now;
+		return true;
+	case OPTIONAL:
+		at->s = choice->now - 1;
+		m->open--;
+		return true;
+	case OPENED:
+		m->count--;
+		return false;
+	case CLOSED:
+		captures[choice->index].length = PATTERN_OPEN;
+		return false;
+	}
+	return false;
+}
+
+/* The match is stuck: go back to where it can go on in another way. */
+static bool retreat(struct matcher *m, struct place *at)
+{
+	while (m->open > 0 && !stopped(m)) {
+		struct choice *choice = &choices[m->open - 1];
+
+		if (change(m, choice, at)) {
+			at->p = choice->next;
+			return spend(m, 1);
+		}
+		m->open--;
+	}
+	return false;
+}
+
+/* --- going on: each takes what stands at its place, or says that it does not fit --------------- */
+
+static bool expand_greedy(struct matcher *m, struct place *at, const char *item, const char *end)
+{
+	const char *least = at->s, *s = least;
+
+	while (s < m->subject_end && takes(m, (unsigned char)*s, item, end))
+		s++;
+	at->s = s;
+	at->p = end + 1;
+	return spend(m, (size_t)(s - least)) &&
+	       keep(m, (struct choice){ GREEDY, 0, least, s, item, end + 1 });
+}
+
+static bool take_one(struct matcher *m, struct place *at, const char *item, const char *end)
+{
+	return at->s < m->subject_end && takes(m, (unsigned char)*at->s, item, end);
+}
+
+/* An item that is repeated. As in Lua, what cannot be taken even once leaves no choice open. */
+static bool repeat(struct matcher *m, struct place *at, const char *end, char how)
+{
+	const char *item = at->p;
+	bool        taken = take_one(m, at, item, end);
+
+	if (!taken) {
+		at->p = end + 1;
+		return how != '+';
+	}
+	if (how == '*' || how == '+') {
+		at->s += how == '+';
+		return expand_greedy(m, at, item, end);
+	}
+	at->s += how == '?';
+	at->p = end + 1;
+	return keep(m, (struct choice){ how == '?' ? OPTIONAL : LAZY, 0, at->s, at->s, item, end + 1 });
+}
+
+static inline bool single(struct matcher *m, struct place *at)
+{
+	const char *end = item_end(m, at->p);
+
+	if (!end)
+		return false;
+	if (end < m->pattern_end && (*end == '*' || *end == '+' || *end == '-' || *end == '?'))
+		return repeat(m, at, end, *end);
+	if (!take_one(m, at, at->p, end))
+		return false;
+	at->s++;
+	at->p = end;
+	return true;
+}
+
+static bool open_capture(struct matcher *m, struct place *at)
+{
+	bool position = at->p + 1 < m->pattern_end && at->p[1] == ')';
+
+	if (m->count == PATTERN_CAPTURES)
+		return refuse(m, "too many captures");
+	captures[m->count++] = (struct pattern_capture){
+		.start = (size_t)(at->s - m->subject),
+		.length = position ? PATTERN_POSITION : PATTERN_OPEN,
+	};
+	at->p += position ? 2 : 1;
+	return keep(m, (struct choice){ .kind = OPENED });
+}
+
+static bool close_capture(struct matcher *m, struct place *at)
+{
+	size_t index = m->count;
+
+	while (index > 0 && captures[index - 1].length != PATTERN_OPEN)
+		index--;
+	if (index == 0)
+		return refuse(m, "invalid pattern capture");
+	captures[index - 1].length = at->s - m->subject - (ptrdiff_t)captures[index - 1].start;
+	at->p++;
+	return keep(m, (struct choice){ .kind = CLOSED, .index = index - 1 });
+}
+
+/* %1: what that capture holds, once more. */
+static bool same_again(struct matcher *m, struct place *at)
+{
+	int                           number = at->p[1] - '0';
+	const struct pattern_capture *capture = &captures[number - (number > 0)];
+
+	if (number == 0 || (size_t)number > m->count || capture->length == PATTERN_OPEN)
+		return refuse_index(m, number);
+	at->p += 2;
+	if (capture->length < 0 || m->subject_end - at->s < capture->length ||
+	    !spend(m, (size_t)capture->length / 16) ||
+	    memcmp(m->subject + capture->start, at->s, (size_t)capture->length) != 0)
+		return false;
+	at->s += capture->length;
+	return true;
+}
+
+/* %bxy */
+static bool balanced(struct matcher *m, struct place *at)
+{
+	const char *s = at->s;
+	size_t      depth = 1;
+
+	if (m->pattern_end - at->p < 4)
+		return refuse(m, "malformed pattern (missing arguments to '%b')");
+	if (s == m->subject_end || *s != at->p[2])
+		return false;
+	while (++s < m->subject_end && depth > 0) {
+		if (*s == at->p[3])
+			depth--;
+		else if (*s == at->p[2])
+			depth++;
+	}
+	if (!spend(m, (size_t)(s - at->s)) || depth > 0)
+		return false;
+	at->s = s;
+	at->p += 4;
+	return true;
+}
+
+/* %f[set]: from a byte that is not in the set to one that is; there is a NUL around the subject. */
+static bool frontier(struct matcher *m, struct place *at)
+{
+	const char   *set = at->p + 2;
+	unsigned char before = at->s == m->subject ? 0 : (unsigned char)at->s[-1];
+	unsigned char after = at->s == m->subject_end ? 0 : (unsigned char)*at->s;
+	const char   *end;
+
+	if (set >= m->pattern_end || *set != '[')
+		return refuse(m, "missing '[' after '%f' in pattern");
+	end = set_end(m, set);
+	if (!end || set_takes(m, before, set, end) || !set_takes(m, after, set, end))
+		return false;
+	at->p = end;
+	return true;
+}
+
+static inline bool escape(struct matcher *m, struct place *at)
+{
+	char letter = at->p + 1 < m->pattern_end ? at->p[1] : '\0';
+
+	if (letter == 'b')
+		return balanced(m, at);
+	if (letter == 'f')
+		return frontier(m, at);
+	if (is_digit((unsigned char)letter))
+		return same_again(m, at);
+	return single(m, at);
+}
+
+static inline bool advance(struct matcher *m, struct place *at)
+{
+	switch (*at->p) {
+	case '(':
+		return open_capture(m, at);
+	case ')':
+		return close_capture(m, at);
+	case '%':
+		return escape(m, at);
+	case '$':
+		if (at->p + 1 < m->pattern_end)
+			return single(m, at);
+		at->p++;
+		return at->s == m->subject_end;
+	default:
+		return single(m, at);
+	}
+}
+
+/* Where the match that begins at `s` ends; NULL if there is none. */
+static const char *match_at(struct matcher *m, const char *s, const char *pattern)
+{
+	struct place at = { s, pattern };
+
+	m->open = 0;
+	m->count = 0;
+	if (!spend(m, 1))
+		return NULL;
+	while (at.p < m->pattern_end)
+		if (!spend(m, 1) || (!advance(m, &at) && !retreat(m, &at)))
+			return NULL;
+	return stopped(m) ? NULL : at.s;
+}
+
+/* --- searching ------------------------------------------------------------------------------- */
+
+bool pattern_plain(const char *pattern, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (pattern[i] != '\0' && strchr("^$*+?.([%-", pattern[i]))
+			return false;
+	return true;
+}
+
+/* Must every match begin with the pattern's first byte, just as it is? */
+static bool begins_plainly(const struct pattern_search *search)
+{
+	return search->pattern_length > 0 && !strchr("$.([%)", search->pattern[0]) &&
+	       (search->pattern_length == 1 || !strchr("*?-", search->pattern[1]));
+}
+
+/* The next place at or after `s` where a match may begin; NULL: there is none. */
+static const char *next_place(struct matcher *m, const char *s, const struct pattern_search *search,
+                              bool plainly)
+{
+	const char *found = s;
+
+	if (plainly)
+		found = memchr(s, search->pattern[0], (size_t)(m->subject_end - s));
+	if (found && !spend(m, (size_t)(found - s) / 16))
+		return NULL;
+	return found;
+}
+
+static void look(struct matcher *m, const struct pattern_search *search, size_t start, size_t barred,
+                 struct pattern_match *match)
+{
+	const char *s = m->subject + start, *end;
+	bool        plainly = !search->anchored && begins_plainly(search);
+
+	while ((s = next_place(m, s, search, plainly)) != NULL) {
+		end = match_at(m, s, search->pattern);
+		if (end && (size_t)(end - m->subject) != barred) {
+			m->result = PATTERN_FOUND;
+			match->start = (size_t)(s - m->subject);
+			match->end = (size_t)(end - m->subject);
+		}
+		if (stopped(m) || s == m->subject_end || search->anchored)
+			return;
+		s++;
+	}
+}
+
+enum pattern_result pattern_find(const struct pattern_search *search, size_t start, size_t barred,
+                                 size_t *budget, struct pattern_match *match)
+{
+	struct matcher m = {
+		.subject = search->subject,
+		.subject_end = search->subject + search->length,
+		.pattern_end = search->pattern + search->pattern_length,
+		.budget = *budget,
+		.result = PATTERN_NONE,
+	};
+
+	look(&m, search, start, barred, match);
+	*budget = m.budget;
+	match->count = m.count;
+	match->captures = captures;
+	match->fault = fault;
+	return m.result;
+}
+
+struct pattern_search pattern_search(const char *subject, size_t length, const char *pattern,
+                                     size_t pattern_length)
+{
+	bool anchored = pattern_length > 0 && pattern[0] == '^';
+
+	return (struct pattern_search){ subject, length, pattern + anchored, pattern_length - anchored,
+		                        anchored };
+}
+
+/* Mostly the first byte tells; where it does not, memmem is sure to take no longer than it must. */
+const char *pattern_text(const char *subject, size_t length, const char *text, size_t text_length)
+{
+	enum { TRIES = 8 };
+	const char *end = subject + length;
+
+	for (int i = 0; i < TRIES && text_length > 0 && (size_t)(end - subject) >= text_length; i++) {
+		subject = memchr(subject, text[0], (size_t)(end - subject) - text_length + 1);
+		if (!subject || memcmp(subject, text, text_length) == 0)
+			return subject;
+		subject++;
+	}
+	return memmem(subject, (size_t)(end - subject), text, text_length);
+}
