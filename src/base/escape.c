@@ -158,6 +158,11 @@ static bool within(const struct range *ranges, size_t count, uint32_t code)
 }
 
 /* The columns a code point takes, 0 for a combining mark; or HIDDEN. */
+bool escape_hidden(uint32_t code)
+{
+	return code < 0x20 || code == 0x7f || within(hidden, sizeof hidden / sizeof *hidden, code);
+}
+
 static int columns_of(uint32_t code)
 {
 	if (code < 0x7f)

@@ -16,6 +16,10 @@
 size_t utf8_decode(const char *bytes, size_t length, uint32_t *code);
 bool   utf8_valid(const char *bytes, size_t length);
 
+/* Is the character invisible, or one that changes how others look: a control, a direction, a zero width, a
+ * tag? */
+bool escape_hidden(uint32_t code);
+
 /* Append `bytes` as a terminal may show them, in at most `columns` columns, "..." marking the cut.
  * What comes out holds no byte below 0x20, no 0x7f-0x9f control, no bidi, zero-width or other
  * invisible format character: a control or a bad byte is written \xNN, such a character \u{202e},

@@ -23,8 +23,18 @@ static bool plain(unsigned char byte)
 	return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
-/* One character that is not plain, or a bad byte; returns how many bytes it took. Controls, also those
- * that only some readers take for line ends or directions, are written as escapes. */
+/* Beyond U+FFFF JSON escapes a character as the two halves of UTF-16 (RFC 8259 section 7). */
+static void put_escape(struct buffer *out, uint32_t code)
+{
+	if (code > 0xffff)
+		buffer_format(out, "\\u%04x\\u%04x", (unsigned)(0xd800 + ((code - 0x10000) >> 10)),
+		              (unsigned)(0xdc00 + (code & 0x3ff)));
+	else
+		buffer_format(out, "\\u%04x", (unsigned)code);
+}
+
+/* One character that is not plain, or a bad byte; returns how many bytes it took. What a terminal would not
+ * show, or would show as something else, is written as an escape. */
 static size_t put_special(struct buffer *out, const char *bytes, size_t length)
 {
 	uint32_t code = 0;
@@ -36,9 +46,8 @@ static size_t put_special(struct buffer *out, const char *bytes, size_t length)
 	}
 	if (code == '"' || code == '\\')
 		buffer_append(out, (char[]){ '\\', (char)code }, 2);
-	else if (code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x2028 && code <= 0x202e) ||
-	         (code >= 0x200b && code <= 0x200f) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff)
-		buffer_format(out, "\\u%04x", (unsigned)code);
+	else if (escape_hidden(code))
+		put_escape(out, code);
 	else
 		buffer_append(out, bytes, taken);
 	return taken;

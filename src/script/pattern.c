@@ -107,42 +107,50 @@ static bool is_graph(unsigned char byte)
 	return within(byte, '!', '~');
 }
 
-/* ASCII alone, whatever the user's locale is. */
-static bool in_class(unsigned char byte, char letter)
-{
-	switch (letter | 0x20) {
-	case 'a':
-		return is_alpha(byte);
-	case 'c':
-		return byte < ' ' || byte == 0x7f;
-	case 'd':
-		return is_digit(byte);
-	case 'g':
-		return is_graph(byte);
-	case 'l':
-		return within(byte, 'a', 'z');
-	case 'p':
-		return is_graph(byte) && !is_alpha(byte) && !is_digit(byte);
-	case 's':
-		return byte == ' ' || within(byte, '\t', '\r');
-	case 'u':
-		return within(byte, 'A', 'Z');
-	case 'w':
-		return is_alpha(byte) || is_digit(byte);
-	case 'x':
-		return is_digit(byte) || within(lower(byte), 'a', 'f');
-	default: /* 'z', of old */
-		return byte == 0;
-	}
-}
-
-/* %d and its like; a letter in upper case takes all that the lower one does not, and what names no
- * class stands for itself. */
+/* %d and its like, in ASCII alone, whatever the user's locale is. A letter in upper case takes all that the
+ * lower one does not, and what names no class stands for itself. */
 static bool escape_takes(unsigned char byte, char letter)
 {
-	if (!is_alpha((unsigned char)letter) || !strchr("acdglpsuwxz", letter | 0x20))
+	bool taken;
+
+	switch (lower((unsigned char)letter)) {
+	case 'a':
+		taken = is_alpha(byte);
+		break;
+	case 'c':
+		taken = byte < ' ' || byte == 0x7f;
+		break;
+	case 'd':
+		taken = is_digit(byte);
+		break;
+	case 'g':
+		taken = is_graph(byte);
+		break;
+	case 'l':
+		taken = within(byte, 'a', 'z');
+		break;
+	case 'p':
+		taken = is_graph(byte) && !is_alpha(byte) && !is_digit(byte);
+		break;
+	case 's':
+		taken = byte == ' ' || within(byte, '\t', '\r');
+		break;
+	case 'u':
+		taken = within(byte, 'A', 'Z');
+		break;
+	case 'w':
+		taken = is_alpha(byte) || is_digit(byte);
+		break;
+	case 'x':
+		taken = is_digit(byte) || within(lower(byte), 'a', 'f');
+		break;
+	case 'z': /* of old */
+		taken = byte == 0;
+		break;
+	default:
 		return byte == (unsigned char)letter;
-	return in_class(byte, letter) != within((unsigned char)letter, 'A', 'Z');
+	}
+	return taken != within((unsigned char)letter, 'A', 'Z');
 }
 
 /* `p` is at the '[' and `end` behind the ']'. */
@@ -305,13 +313,18 @@ static bool repeat(struct matcher *m, struct place *at, const char *end, char ho
 	return keep(m, (struct choice){ how == '?' ? OPTIONAL : LAZY, 0, at->s, at->s, item, end + 1 });
 }
 
+static inline bool repeats(char byte)
+{
+	return byte == '*' || byte == '+' || byte == '-' || byte == '?';
+}
+
 static inline bool single(struct matcher *m, struct place *at)
 {
 	const char *end = item_end(m, at->p);
 
 	if (!end)
 		return false;
-	if (end < m->pattern_end && (*end == '*' || *end == '+' || *end == '-' || *end == '?'))
+	if (end < m->pattern_end && repeats(*end))
 		return repeat(m, at, end, *end);
 	if (!take_one(m, at, at->p, end))
 		return false;

@@ -612,6 +612,8 @@ static void read_client(struct reading *reading, unsigned connection, char mark,
 		return;
 	if (mark == ':')
 		add_line_end(reading, &turn->words);
+	else if (turn->words.count == 0)
+		refuse(reading, "C- without words");
 	else if (phrase_stretches(&turn->words))
 		refuse(reading, "in C- the end of a mark cannot be known; say {any:N}, with the number of bytes");
 }

@@ -63,7 +63,7 @@ async def honest(peer):
 
 async def answer(peer):
     """What an honest server does once it has greeted."""
-    await {"smtp": smtp, "ftp": ftp, "pop3": pop3, "imap": imap, "http": http}.get(kind(peer), Peer.gone)(peer)
+    await {"smtp": smtp, "ftp": ftp, "pop2": pop2, "pop3": pop3, "imap": imap, "http": http}.get(kind(peer), Peer.gone)(peer)
 
 
 async def smtp(peer, extensions=(b"SIZE 1000", b"STARTTLS"), yes=b"220 go ahead\r\n"):
@@ -89,6 +89,12 @@ async def ftp(peer, yes=b"234 go ahead\r\n"):
             await peer.handshake(certificate.plain())
         else:
             await peer.send(b"221 bye\r\n" if line == b"QUIT" else b"500 what?\r\n")
+
+
+async def pop2(peer):
+    await peer.line()
+    await peer.send(b"+ bye\r\n")
+    await peer.gone()
 
 
 async def pop3(peer, yes=b"+OK go ahead\r\n"):
@@ -295,8 +301,7 @@ async def half_closes(peer):
 
 @row(23)
 async def data_end_and_reset(peer):
-    if kind(peer) in GREETING:
-        await peer.send(GREETING[kind(peer)] + b"\r\n")
+    await peer.send(GREETING.get(kind(peer), b"HTTP/1.1 408 Request Timeout\r\nServer: test\r\n") + b"\r\n")
     peer.sock.shutdown(socket.SHUT_WR)
     peer.reset()
 
