@@ -8,10 +8,13 @@
 #include "output/progress.h"
 #include "scan/scanner.h"
 #include "script/load.h"
+#include "workbench/record.h"
+#include "workbench/replay.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +72,14 @@ static void open_streams(void)
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
+}
+
+/* A scan takes and gives back the same memory for each connection; without this, malloc would ask the
+ * system for it, and return it, again and again. */
+static void keep_memory(void)
+{
+	mallopt(M_TOP_PAD, 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
 }
 
 /* Text for standard output; its failure is the exit status. */
@@ -219,15 +230,12 @@ static enum status ending(enum scan_end end, int signal, int write_error, const 
 	return output_fell_short(output) > 0 ? STATUS_FELL_SHORT : STATUS_DONE;
 }
 
-static enum status run(const struct scan *plan, struct output *output, struct writer *writer)
+static enum status run(const struct scan *scan, struct output *output, struct writer *writer)
 {
-	struct scanner *scanner;
-	struct scan     scan = *plan;
+	struct scanner *scanner = scanner_new(scan);
 	enum scan_end   end;
 	int             signal = 0, write_error;
 
-	scan.listener = output_listener(output);
-	scanner = scanner_new(&scan);
 	if (!scanner) {
 		writer_close(writer);
 		return usage("could not start: not enough memory");
@@ -237,7 +245,31 @@ static enum status run(const struct scan *plan, struct output *output, struct wr
 	output_finish(output);
 	write_error = writer_close(writer);
 	scanner_free(scanner);
-	return ending(end, signal, write_error, output, &scan);
+	return ending(end, signal, write_error, output, scan);
+}
+
+/* The same, with the conversations written to files. */
+static enum status run_recorded(const char *folder, const struct scan *plan, struct output *output,
+                                struct writer *writer)
+{
+	struct scan    scan = *plan;
+	char           error[PATH_TEXT + ERROR_TEXT];
+	struct record *record = record_new(folder, plan->settings, &plan->listener, error, sizeof error);
+	enum status    status;
+	int            write_error;
+
+	if (!record) {
+		writer_close(writer);
+		return usage(error);
+	}
+	scan.listener = record_listener(record);
+	status = run(&scan, output, writer);
+	write_error = record_free(record);
+	if (write_error == 0)
+		return status;
+	snprintf(error, sizeof error, "cannot write all conversations to %s: %s", folder, strerror(write_error));
+	complain(error);
+	return status < STATUS_SIGNAL ? STATUS_INCOMPLETE : status;
 }
 
 static bool colours(const struct options *options, const struct writer *writer)
@@ -296,13 +328,15 @@ static enum status deliver_to(struct writer *writer, const struct options *optio
 		.progress = !options->quiet && isatty(STDERR_FILENO),
 	};
 	struct output *output = output_new(&style, writer, scan->tally);
+	struct scan    listened = *scan;
 	enum status    status;
 
 	if (!output) {
 		writer_close(writer);
 		return usage("not enough memory");
 	}
-	status = run(scan, output, writer);
+	listened.listener = output_listener(output);
+	status = options->record ? run_recorded(options->record, &listened, output, writer) : run(&listened, output, writer);
 	output_free(output);
 	return status;
 }
@@ -430,6 +464,48 @@ static enum status list(const struct options *options, const struct catalogue *c
 	return status;
 }
 
+/* --- for the authors of probes --------------------------------------------------------------- */
+
+static enum status replay_with(struct replay *replay, const struct options *options)
+{
+	struct catalogue catalogue = { 0 };
+	struct settings  settings = settings_of(options);
+	bool             good = false;
+	enum status      status = STATUS_USAGE;
+
+	if (load(&catalogue, options)) {
+		good = replay_run(replay, &(struct replay_setup){ .catalogue = &catalogue,
+		                                                  .settings = &settings,
+		                                                  .out = stdout,
+		                                                  .trace = options->trace ? stderr : NULL,
+		                                                  .verbose = options->verbose });
+		status = show("", 0);
+	}
+	catalogue_free(&catalogue);
+	return status != STATUS_DONE || good ? status : STATUS_FELL_SHORT;
+}
+
+/* The scripts that the files bring along come behind the user's own. */
+static enum status replay(const struct options *options)
+{
+	struct replay     *replay = replay_new(options->targets.word, options->targets.count);
+	struct options     more = *options;
+	size_t             count = 0, own = options->scripts.count;
+	const char *const *scripts = replay ? replay_scripts(replay, &count) : NULL;
+	enum status        status = STATUS_USAGE;
+
+	more.scripts.word = calloc(own + count + 1, sizeof *more.scripts.word);
+	if (replay && more.scripts.word) {
+		for (size_t i = 0; i < own + count; i++)
+			more.scripts.word[i] = i < own ? options->scripts.word[i] : scripts[i - own];
+		more.scripts.count = own + count;
+		status = replay_with(replay, &more);
+	}
+	free(more.scripts.word);
+	replay_free(replay);
+	return status;
+}
+
 static enum status with_scripts(const struct options *options)
 {
 	struct catalogue catalogue = { 0 };
@@ -458,6 +534,8 @@ static enum status act(const struct options *options)
 	case ACTION_SCHEMA:
 		text = json_schema();
 		break;
+	case ACTION_REPLAY:
+		return replay(options);
 	default:
 		return with_scripts(options);
 	}
@@ -471,6 +549,7 @@ int main(int argc, char *argv[])
 	enum status    status;
 
 	open_streams();
+	keep_memory();
 	signal(SIGPIPE, SIG_IGN);
 	if (options_parse(&options, argc, argv, error))
 		status = act(&options);

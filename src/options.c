@@ -17,7 +17,7 @@ enum kind {
 	FAMILY,   /* no value; .number is the enum family */
 	TEXT,     /* a word */
 	LIST,     /* a word; a second one would silently replace the first, so it is refused */
-	SUBJECT,  /* a word; ACTION_DESCRIBE */
+	SUBJECT,  /* a word; .number is the enum action */
 	WORDS,    /* one more word */
 	ARGUMENT, /* one more word, PROBE.NAME=VALUE */
 	SECONDS,  /* a double above 0; numbers from here on */
@@ -67,8 +67,13 @@ static const struct option table[] = {
 	{ "verbose", 'v', FLAG, FIELD(verbose), NULL, 0, 0 },
 	{ "quiet", 'q', FLAG, FIELD(quiet), NULL, 0, 0 },
 	{ "trace", 0, FLAG, FIELD(trace), NULL, 0, 0 },
+	{ "record", 0, TEXT, FIELD(record), "a folder", 0, 0 },
 	{ "list", 0, ACTION, FIELD(action), NULL, 0, ACTION_LIST },
 	{ "describe", 0, SUBJECT, FIELD(subject), "the name of a probe", 0, ACTION_DESCRIBE },
+	{ "replay", 0, ACTION, FIELD(action), NULL, 0, ACTION_REPLAY },
+	{ "check", 0, ACTION, FIELD(action), NULL, 0, ACTION_CHECK },
+	{ "new", 0, SUBJECT, FIELD(subject), "a name for the probe", 0, ACTION_NEW },
+	{ "port", 0, WHOLE, FIELD(port), "a port", 1, 65535 },
 	{ "schema", 0, ACTION, FIELD(action), NULL, 0, ACTION_SCHEMA },
 	{ "help", 'h', ACTION, FIELD(action), NULL, 0, ACTION_HELP },
 	{ "version", 'V', ACTION, FIELD(action), NULL, 0, ACTION_VERSION },
@@ -300,7 +305,7 @@ static bool apply(struct parse *parse, const struct option *option, const char *
 		return set_family(parse, field, (enum family)option->number);
 	case SUBJECT:
 		*(const char **)field = value;
-		return set_action(parse, ACTION_DESCRIBE);
+		return set_action(parse, (enum action)option->number);
 	case TEXT:
 		*(const char **)field = value;
 		return true;
@@ -481,6 +486,11 @@ static bool answered(const struct options *options)
 	return options->action == ACTION_HELP || options->action == ACTION_VERSION;
 }
 
+static bool takes_files(enum action action)
+{
+	return action == ACTION_REPLAY || action == ACTION_CHECK;
+}
+
 /* What no single word can be blamed for. */
 static bool check_whole(struct parse *parse)
 {
@@ -490,7 +500,11 @@ static bool check_whole(struct parse *parse)
 		return true;
 	if (options->action == ACTION_SCAN && options->targets.count + options->files.count == 0)
 		return refuse(parse, "no target; try: scan localhost");
-	if (options->action != ACTION_SCAN && options->targets.count > 0)
+	if (options->port != 0 && options->action != ACTION_NEW)
+		return refuse(parse, "--port is the port of a probe to be made, and goes with --new");
+	if (takes_files(options->action) && options->targets.count == 0)
+		return refuse(parse, "--%s needs a file", action_name(options->action));
+	if (options->action != ACTION_SCAN && !takes_files(options->action) && options->targets.count > 0)
 		return refuse(parse, "--%s takes no target, not \"%s\"", action_name(options->action),
 		              quote_word(options->targets.word[0]).text);
 	return true;
@@ -608,11 +622,19 @@ const char *options_help(void)
 	       "  -v, --verbose           also TLS facts, addresses and timings (default: no)\n"
 	       "  -q, --quiet             results only, no progress, no summary (default: no)\n"
 	       "      --trace             the conversations, on standard error (default: no)\n"
+	       "      --record DIR        each conversation as a file there (default: none)\n"
+	       "\n"
+	       "Writing probes\n"
+	       "      --new NAME          a probe to begin with, NAME.lua, and its conversation\n"
+	       "      --port N            the port of the new probe (default: none)\n"
+	       "      --check FILE...     what is wrong with probes, before they run\n"
+	       "      --replay FILE...    probes against recorded conversations; no network\n"
 	       "\n"
 	       "What there is\n"
 	       "      --list              the services and groups\n"
 	       "      --describe NAME     one probe: its services, its arguments\n"
 	       "      --schema            the JSON schema of the records of --json\n"
+	       "\n"
 	       "  -h, --help              this text\n"
 	       "  -V, --version           the version\n"
 	       "\n"

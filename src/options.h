@@ -14,6 +14,9 @@ enum action {
 	ACTION_SCHEMA,
 	ACTION_LIST,
 	ACTION_DESCRIBE, /* .subject names the probe */
+	ACTION_REPLAY,   /* .targets are files; at least one */
+	ACTION_CHECK,    /* likewise */
+	ACTION_NEW,      /* .subject names the probe to be made */
 };
 
 enum family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6 };
@@ -26,7 +29,8 @@ struct words {
 
 struct options {
 	enum action action;
-	const char *subject; /* --describe */
+	const char *subject; /* --describe, --new */
+	unsigned    port;    /* of --new, or 0 */
 
 	struct words targets;   /* TARGET..., as typed; at least one (or a file) where action is a scan */
 	struct words files;     /* -f FILE, in order; "-" is stdin */
@@ -56,6 +60,7 @@ struct options {
 	const char *output; /* -o FILE, or NULL for stdout */
 	bool        json, only_open, verbose, quiet;
 	bool        trace; /* the conversations on stderr */
+	const char *record; /* a folder for the conversations, or NULL */
 };
 
 enum { OPTIONS_ERROR_TEXT = 512 };

@@ -83,8 +83,12 @@ void failure_quote(struct failure *failure, enum phase phase, const char *code, 
 
 void failure_errno(struct failure *failure, enum phase phase, int error)
 {
-	failure_set(failure, phase, failure_code_of(error), "%s", strerror(error));
+	const char *words = strerrordesc_np(error); /* without the look for a translation that strerror makes */
+
+	failure->phase = phase;
 	failure->error = error;
+	strcpy(failure->code, failure_code_of(error));
+	stpncpy(failure->message, words ? words : "unknown error", sizeof failure->message - 1);
 }
 
 const char *failure_code_of(int error)

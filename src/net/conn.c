@@ -466,6 +466,17 @@ enum io conn_read(struct conn *conn, size_t count, struct line *bytes)
 
 /* --- bytes out ------------------------------------------------------------------------------- */
 
+/* Nobody listens any more, but the server's last words may still lie in the socket. The read that follows
+ * finds them, and then the end: so what is reported does not depend on which of us was the first. */
+static enum io pass_over(struct conn *conn, size_t length, size_t *sent)
+{
+	if (!conn->ended)
+		conn->reset = ECONNRESET;
+	conn->readable = true;
+	*sent = length;
+	return IO_DONE;
+}
+
 static enum io transmit(struct conn *conn, const char *bytes, size_t length, size_t *sent)
 {
 	ssize_t count;
@@ -477,6 +488,8 @@ static enum io transmit(struct conn *conn, const char *bytes, size_t length, siz
 		*sent = (size_t)count;
 		return IO_DONE;
 	}
+	if (errno == EPIPE || errno == ECONNRESET)
+		return pass_over(conn, length, sent);
 	if (errno != EAGAIN && errno != EWOULDBLOCK)
 		return fail(conn, PHASE_WRITE, errno);
 	conn->writable = false;
@@ -583,6 +596,7 @@ static enum io begin_tls(struct conn *conn, struct tls_context *context, enum tl
 
 	if (tls_context_serves(context))
 		return begin_server(conn, context, name);
+	conn->readable = conn->readable || talked; /* look for what came since the loop was asked last, too */
 	if (talked && buffer_length(&conn->in) == 0 && fill(conn, READ_AHEAD) == IO_FAILED)
 		return IO_FAILED;
 	if (buffer_length(&conn->in) > 0)

@@ -282,13 +282,18 @@ static void ring_due(struct loop *loop)
 
 /* How long libuv may wait for its own affairs, in milliseconds; -1: for ever. A loop of libuv's that
  * has nothing to do would say 0. */
-static int uv_patience(const struct loop *loop)
+static int uv_patience(struct loop *loop)
 {
-	return uv_loop_alive(&loop->uv) ? uv_backend_timeout(&loop->uv) : -1;
+	int wait = uv_loop_alive(&loop->uv) ? uv_backend_timeout(&loop->uv) : -1;
+
+	if (wait <= 0)
+		return wait;
+	uv_update_time(&loop->uv); /* it has a timer, and counts from when it ran last */
+	return uv_backend_timeout(&loop->uv);
 }
 
 /* Milliseconds that epoll may wait: until the next alarm, rounded up so that it is due then. */
-static int patience(const struct loop *loop, bool busy)
+static int patience(struct loop *loop, bool busy)
 {
 	int    uv = uv_patience(loop);
 	moment left;

@@ -16,9 +16,17 @@
  * certificate list than CHAIN_BYTES; what a server sends before its Finished is bounded with it. */
 enum { FIRST_BYTES = FAILURE_QUOTE, CHAIN_BYTES = 100 * 1024, HANDSHAKE_BYTES = 160 * 1024 };
 
+/* A Diffie-Hellman group of a server's own making, at most: its arithmetic takes some 45 ms, and everybody
+ * else waits for that; with 10,000 bits it were more than a second. */
+enum { GROUP_BITS = 4096 };
+
+/* How OpenSSL asks whether a key, a group, ... is strong enough. */
+typedef int security(const SSL *ssl, const SSL_CTX *context, int what, int bits, int nid, void *key, void *owner);
+
 struct tls_context {
-	SSL_CTX *ssl[2]; /* by manner; a client's is made when it is first needed, a server's stands first */
-	bool     serves;
+	SSL_CTX  *ssl[2]; /* by manner; a client's is made when it is first needed, a server's stands first */
+	security *usual;  /* OpenSSL's own judgement */
+	bool      serves;
 };
 
 enum nature { UNKNOWN, SPEAKS_TLS, SPEAKS_PLAIN };
@@ -34,6 +42,7 @@ struct tls {
 	size_t      fed;   /* bytes fed before the handshake was done */
 	bool        asked; /* the server wants a certificate from us */
 	bool        ended; /* the network has no more */
+	bool        costly; /* the server's Diffie-Hellman group is too large */
 	bool        established;
 };
 
@@ -112,7 +121,31 @@ static int asked(SSL *ssl, X509 **certificate, EVP_PKEY **key)
 	return 0;
 }
 
-static SSL_CTX *make(enum tls_manner manner)
+/* In the groups that everybody knows exponents are short, so that size does not matter. */
+static bool is_costly(const EVP_PKEY *key)
+{
+	char   name[32];
+	size_t length;
+
+	return EVP_PKEY_get_bits(key) > GROUP_BITS && EVP_PKEY_get_group_name(key, name, sizeof name, &length) != 1;
+}
+
+/* OpenSSL's judgement, but for groups: none may cost too much, and legacy settings take also those below
+ * 1024 bits, which it refuses at any level. */
+static int permits(const SSL *ssl, const SSL_CTX *context, int what, int bits, int nid, void *key, void *owner)
+{
+	struct tls               *tls = ssl ? SSL_get_app_data(ssl) : NULL;
+	const struct tls_context *own = owner;
+
+	if (what == SSL_SECOP_TMP_DH && tls && key) {
+		tls->costly = is_costly(key);
+		if (tls->costly || tls->manner == TLS_LEGACY)
+			return !tls->costly;
+	}
+	return own->usual(ssl, context, what, bits, nid, key, NULL);
+}
+
+static SSL_CTX *make(struct tls_context *context, enum tls_manner manner)
 {
 	SSL_CTX *ssl;
 
@@ -125,6 +158,9 @@ static SSL_CTX *make(enum tls_manner manner)
 		be_lenient(ssl);
 	else
 		be_strict(ssl);
+	context->usual = SSL_CTX_get_security_callback(ssl);
+	SSL_CTX_set0_security_ex_data(ssl, context);
+	SSL_CTX_set_security_callback(ssl, permits);
 	trust(ssl);
 	SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
 	SSL_CTX_set_client_cert_cb(ssl, asked);
@@ -141,7 +177,7 @@ static SSL_CTX *context_ssl(struct tls_context *context, enum tls_manner manner)
 	if (context->serves)
 		return context->ssl[0];
 	if (!context->ssl[manner])
-		context->ssl[manner] = make(manner);
+		context->ssl[manner] = make(context, manner);
 	return context->ssl[manner];
 }
 
@@ -377,6 +413,8 @@ static void fail_openssl(const struct tls *tls, struct failure *failure)
 
 	if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
 		fail_alert(tls, failure, reason - SSL_AD_REASON_OFFSET);
+	else if (tls && tls->costly)
+		failure_set(failure, PHASE_TLS, "oversize", "a Diffie-Hellman group of more than %d bits", GROUP_BITS);
 	else if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason == SSL_R_EXCESSIVE_MESSAGE_SIZE)
 		failure_set(failure, PHASE_TLS, "oversize", "a handshake message of the server is too large");
 	else

@@ -42,6 +42,7 @@ static void free_script(struct script *script)
 	free(script->arguments);
 	free_texts(script->greetings, script->greeting_count);
 	free_texts(script->fields, script->field_count);
+	free_texts(script->faults, script->fault_count);
 	free((char *)script->name);
 	free((char *)script->path);
 	free((char *)script->source);

@@ -48,6 +48,8 @@ struct script {
 	const char     **greetings; /* Lua patterns of a right first line */
 	size_t           greeting_count;
 	bool             has_probe; /* false: the connect test is all */
+	const char     **faults;    /* what is wrong with its table, "path: ...", or none */
+	size_t           fault_count;
 	bool             broken;    /* could not be loaded: it still overrides others, but serves nothing */
 };
 

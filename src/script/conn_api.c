@@ -103,6 +103,22 @@ static int error_tostring(lua_State *L)
 
 /* --- handles --------------------------------------------------------------------------------- */
 
+/* A handle lives as long as its task, whatever the script does with it: registry[handle] = handle. */
+static void anchor(lua_State *L, const struct handle *handle)
+{
+	lua_pushvalue(L, -1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, handle);
+}
+
+/* To set what is there to nil takes no memory, so it cannot fail. */
+static void let_go(const struct task *task, const struct handle *handle)
+{
+	lua_State *L = task->setup.vm->state;
+
+	lua_pushnil(L);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, handle);
+}
+
 struct handle *conn_api_push(lua_State *L, struct task *task, struct conn *conn, bool owned)
 {
 	struct handle *handle;
@@ -112,7 +128,9 @@ struct handle *conn_api_push(lua_State *L, struct task *task, struct conn *conn,
 	handle = lua_newuserdatauv(L, sizeof *handle, 1);
 	handle->conn = conn;
 	handle->owned = owned;
+	handle->mark = conn_type;
 	luaL_setmetatable(L, conn_type);
+	anchor(L, handle);
 	task->handles[task->handle_count++] = handle;
 	return handle;
 }
@@ -125,13 +143,24 @@ void conn_api_release(struct task *task)
 		if (handle->owned)
 			conn_free(handle->conn);
 		handle->conn = NULL;
+		let_go(task, handle);
 	}
 	task->handle_count = 0;
 }
 
+/* Each verb comes here, so the type is told by a mark in the handle and not by a look for its name. */
+static struct handle *check_handle(lua_State *L)
+{
+	struct handle *handle = lua_touserdata(L, 1);
+
+	if (!handle || lua_rawlen(L, 1) != sizeof *handle || handle->mark != conn_type)
+		return luaL_checkudata(L, 1, conn_type); /* raises, in the usual words */
+	return handle;
+}
+
 static struct conn *check_open(lua_State *L)
 {
-	struct handle *handle = luaL_checkudata(L, 1, conn_type);
+	struct handle *handle = check_handle(L);
 
 	if (!handle->conn)
 		luaL_error(L, "conn is closed");
@@ -308,7 +337,7 @@ static int method_starttls(lua_State *L)
 
 static int method_close(lua_State *L)
 {
-	struct handle *handle = luaL_checkudata(L, 1, conn_type);
+	struct handle *handle = check_handle(L);
 
 	if (!handle->conn)
 		return 0;
@@ -364,7 +393,7 @@ static int push_field(lua_State *L, struct conn *conn, const char *field)
 /* conn.name: a method (upvalue 1 holds them) or a fact. */
 static int conn_index(lua_State *L)
 {
-	struct handle *handle = luaL_checkudata(L, 1, conn_type);
+	struct handle *handle = check_handle(L);
 
 	luaL_checktype(L, 2, LUA_TSTRING);
 	lua_pushvalue(L, 2);

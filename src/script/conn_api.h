@@ -17,6 +17,7 @@ struct lua_State;
 struct handle {
 	struct conn *conn;  /* NULL once closed or over */
 	bool         owned; /* opened by the probe: the task frees it */
+	const char  *mark;  /* tells it from any other userdata of its size */
 };
 
 /* Make the metatables. [-0, +0, m] */

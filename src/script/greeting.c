@@ -70,10 +70,12 @@ static bool begins(const char *bytes, size_t length, const char *with)
 	return length >= strlen(with) && memcmp(bytes, with, strlen(with)) == 0;
 }
 
-/* A packet of protocol version 10: three bytes of length, number 0, version. */
+/* A packet of protocol version 10, or an error: three bytes of length, number 0, version. The version is
+ * also an LF, which ends a line. */
 static bool is_mysql(const unsigned char *bytes, size_t length)
 {
-	return length >= 5 && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0 && (bytes[4] == 10 || bytes[4] == 0xff);
+	return length >= 4 && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0 &&
+	       (length == 4 || bytes[4] == 10 || bytes[4] == 0xff);
 }
 
 const char *greeting_likeness(const char *bytes, size_t length)

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { SOURCE_LIMIT = 256 * 1024, PATH_TEXT = 4096 };
+enum { SOURCE_LIMIT = 256 * 1024, PATH_TEXT = 4096, FAULTS = 20 };
 
 static const char suffix[] = ".lua";
 static const char groups_file[] = "groups.lua";
@@ -27,9 +27,24 @@ static void add_text(const char ***texts, size_t *count, const char *text)
 	grown[*count - 1] = strdup(text);
 }
 
-/* --- reading a script's table: everything here runs protected and raises what is wrong --------- */
+/* --- reading a script's table: everything here runs protected ---------------------------------- */
 
-/* [-0, +0, e] Raise "path: ..."; the chunk's line is not known any more once it returned its table. */
+/* Note that something is wrong with the table, and go on: all that is wrong is told at once. The chunk's line is
+ * not known any more once it returned its table. */
+__attribute__((format(printf, 2, 3))) static void blame(struct script *script, const char *format, ...)
+{
+	char    text[PATH_TEXT + 600];
+	int     length = snprintf(text, sizeof text, "%s: ", script->path);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text + length, sizeof text - (size_t)length, format, arguments);
+	va_end(arguments);
+	if (script->fault_count < FAULTS)
+		add_text(&script->faults, &script->fault_count, text);
+}
+
+/* [-0, +0, e] Raise "path: ...". */
 static void refuse(lua_State *L, const struct script *script, const char *format, ...)
 {
 	va_list arguments;
@@ -43,7 +58,7 @@ static void refuse(lua_State *L, const struct script *script, const char *format
 }
 
 /* [-0, +0, e] The text field `key` of the table on top; NULL if it is nil. The copy is the caller's. */
-static char *text_field(lua_State *L, const struct script *script, const char *where, const char *key)
+static char *text_field(lua_State *L, struct script *script, const char *where, const char *key)
 {
 	int   type = lua_getfield(L, -1, key);
 	char *copy = NULL;
@@ -51,36 +66,36 @@ static char *text_field(lua_State *L, const struct script *script, const char *w
 	if (type == LUA_TSTRING)
 		copy = strdup(lua_tostring(L, -1));
 	else if (type != LUA_TNIL)
-		refuse(L, script, "%s%s must be a text", where, key);
+		blame(script, "%s%s must be a text", where, key);
 	lua_pop(L, 1);
 	return copy;
 }
 
-static bool flag_field(lua_State *L, const struct script *script, const char *where, const char *key)
+static bool flag_field(lua_State *L, struct script *script, const char *where, const char *key)
 {
 	int  type = lua_getfield(L, -1, key);
 	bool value = lua_toboolean(L, -1);
 
 	if (type != LUA_TBOOLEAN && type != LUA_TNIL)
-		refuse(L, script, "%s%s must be true or false", where, key);
+		blame(script, "%s%s must be true or false", where, key);
 	lua_pop(L, 1);
 	return value;
 }
 
-static uint16_t port_field(lua_State *L, const struct script *script, const char *where)
+static uint16_t port_field(lua_State *L, struct script *script, const char *where)
 {
 	int         type = lua_getfield(L, -1, "port");
 	int         whole;
 	lua_Integer port = lua_tointegerx(L, -1, &whole);
 
 	if (type != LUA_TNIL && (type != LUA_TNUMBER || !whole || port < 1 || port > 65535))
-		refuse(L, script, "%sport must be a whole number from 1 to 65535", where);
+		blame(script, "%sport must be a whole number from 1 to 65535", where);
 	lua_pop(L, 1);
 	return (uint16_t)port;
 }
 
 /* A misspelt field would be ignored without a word; so fields that nobody knows are refused. */
-static void check_fields(lua_State *L, const struct script *script, const char *where, const char *const *known)
+static void check_fields(lua_State *L, struct script *script, const char *where, const char *const *known)
 {
 	lua_pushnil(L);
 	while (lua_next(L, -2) != 0) {
@@ -90,7 +105,7 @@ static void check_fields(lua_State *L, const struct script *script, const char *
 		while (key && known[i] && strcmp(known[i], key) != 0)
 			i++;
 		if (!key || !known[i])
-			refuse(L, script, "%sunknown field \"%s\"", where, key ? key : luaL_typename(L, -2));
+			blame(script, "%sunknown field \"%s\"", where, key ? key : luaL_typename(L, -2));
 		lua_pop(L, 1);
 	}
 }
@@ -109,18 +124,20 @@ static void read_service(lua_State *L, struct script *script, int number)
 	char                     where[40];
 
 	snprintf(where, sizeof where, "services[%d].", number);
-	if (!lua_istable(L, -1))
-		refuse(L, script, "services[%d] must be a table", number);
+	if (!lua_istable(L, -1)) {
+		blame(script, "services[%d] must be a table", number);
+		return;
+	}
 	check_fields(L, script, where, known);
 	grown = catalogue_grow(script->services, &script->service_count, sizeof *script->services);
 	if (!grown)
-		refuse(L, script, "not enough memory");
+		luaL_error(L, "not enough memory");
 	script->services = grown;
 	service = &grown[script->service_count - 1];
 	service->script = script;
 	service->name = text_field(L, script, where, "name");
 	if (!good_name(service->name))
-		refuse(L, script, "%sname must be made of a-z, 0-9, - and _", where);
+		blame(script, "%sname must be made of a-z, 0-9, - and _", where);
 	service->port = port_field(L, script, where);
 	service->tls = flag_field(L, script, where, "tls");
 	service->optional = flag_field(L, script, where, "optional");
@@ -128,9 +145,11 @@ static void read_service(lua_State *L, struct script *script, int number)
 
 static void read_services(lua_State *L, struct script *script)
 {
-	if (lua_getfield(L, -1, "services") != LUA_TTABLE || lua_rawlen(L, -1) == 0)
-		refuse(L, script, "services must be a list like { { name = \"pop3\", port = 110 } }");
-	for (int i = 1; i <= (int)lua_rawlen(L, -1); i++) {
+	bool list = lua_getfield(L, -1, "services") == LUA_TTABLE && lua_rawlen(L, -1) > 0;
+
+	if (!list)
+		blame(script, "services must be a list like { { name = \"pop3\", port = 110 } }");
+	for (int i = 1; list && i <= (int)lua_rawlen(L, -1); i++) {
 		lua_rawgeti(L, -1, i);
 		read_service(L, script, i);
 		lua_pop(L, 1);
@@ -139,7 +158,7 @@ static void read_services(lua_State *L, struct script *script)
 }
 
 /* The default tells the type; none means text. */
-static void read_default(lua_State *L, const struct script *script, struct argument *argument, const char *where)
+static void read_default(lua_State *L, struct script *script, struct argument *argument, const char *where)
 {
 	char text[64];
 
@@ -158,7 +177,7 @@ static void read_default(lua_State *L, const struct script *script, struct argum
 		argument->initial = strdup(lua_toboolean(L, -1) ? "true" : "false");
 		break;
 	default:
-		refuse(L, script, "%sdefault must be a text, a number, true or false", where);
+		blame(script, "%sdefault must be a text, a number, true or false", where);
 	}
 	lua_pop(L, 1);
 }
@@ -172,15 +191,19 @@ static void read_argument(lua_State *L, struct script *script)
 	struct argument         *argument;
 	char                     where[80];
 
-	if (!good_name(name))
-		refuse(L, script, "the name of an argument must be made of a-z, 0-9, - and _");
+	if (!good_name(name)) {
+		blame(script, "the name of an argument must be made of a-z, 0-9, - and _");
+		return;
+	}
 	snprintf(where, sizeof where, "args.%.60s.", name);
-	if (!lua_istable(L, -1))
-		refuse(L, script, "args.%s must be a table like { default = \"x\", about = \"what it is\" }", name);
+	if (!lua_istable(L, -1)) {
+		blame(script, "args.%s must be a table like { default = \"x\", about = \"what it is\" }", name);
+		return;
+	}
 	check_fields(L, script, where, known);
 	grown = catalogue_grow(script->arguments, &script->argument_count, sizeof *script->arguments);
 	if (!grown)
-		refuse(L, script, "not enough memory");
+		luaL_error(L, "not enough memory");
 	script->arguments = grown;
 	argument = &grown[script->argument_count - 1];
 	argument->name = strdup(name);
@@ -200,7 +223,7 @@ static void read_arguments(lua_State *L, struct script *script)
 	int type = lua_getfield(L, -1, "args");
 
 	if (type != LUA_TTABLE && type != LUA_TNIL)
-		refuse(L, script, "args must be a table");
+		blame(script, "args must be a table");
 	if (type == LUA_TTABLE) {
 		lua_pushnil(L);
 		while (lua_next(L, -2) != 0) {
@@ -215,16 +238,21 @@ static void read_arguments(lua_State *L, struct script *script)
 /* [-1, +0, e] A pattern is tried at once: a malformed one would raise in the middle of a scan. */
 static void read_greeting(lua_State *L, struct script *script)
 {
-	if (lua_type(L, -1) != LUA_TSTRING)
-		refuse(L, script, "greeting must be a pattern or a list of patterns");
+	int top = lua_gettop(L);
+
+	if (lua_type(L, -1) != LUA_TSTRING) {
+		blame(script, "greeting must be a pattern or a list of patterns");
+		lua_pop(L, 1);
+		return;
+	}
 	lua_pushliteral(L, "");
 	luaL_getmetafield(L, -1, "__index");
 	lua_getfield(L, -1, "find");
 	lua_pushliteral(L, "220 x");
 	lua_pushvalue(L, -5);
 	if (lua_pcall(L, 2, 0, 0) != LUA_OK)
-		refuse(L, script, "greeting \"%s\": %s", lua_tostring(L, -4), lua_tostring(L, -1));
-	lua_pop(L, 2);
+		blame(script, "greeting \"%s\": %s", lua_tostring(L, -4), lua_tostring(L, -1));
+	lua_settop(L, top);
 	add_text(&script->greetings, &script->greeting_count, lua_tostring(L, -1));
 	lua_pop(L, 1);
 }
@@ -250,11 +278,12 @@ static void read_fields(lua_State *L, struct script *script)
 	int type = lua_getfield(L, -1, "fields");
 
 	if (type != LUA_TTABLE && type != LUA_TNIL)
-		refuse(L, script, "fields must be a list of texts like { \"banner\" }");
+		blame(script, "fields must be a list of texts like { \"banner\" }");
 	for (int i = 1; type == LUA_TTABLE && i <= (int)lua_rawlen(L, -1); i++) {
 		if (lua_rawgeti(L, -1, i) != LUA_TSTRING)
-			refuse(L, script, "fields[%d] must be a text", i);
-		add_text(&script->fields, &script->field_count, lua_tostring(L, -1));
+			blame(script, "fields[%d] must be a text", i);
+		else
+			add_text(&script->fields, &script->field_count, lua_tostring(L, -1));
 		lua_pop(L, 1);
 	}
 	lua_pop(L, 1);
@@ -265,7 +294,7 @@ static void read_probe(lua_State *L, struct script *script)
 	int type = lua_getfield(L, -1, "probe");
 
 	if (type != LUA_TFUNCTION && type != LUA_TNIL)
-		refuse(L, script, "probe must be a function(conn, report, args)");
+		blame(script, "probe must be a function(conn, report, args)");
 	script->has_probe = type == LUA_TFUNCTION;
 	lua_pop(L, 1);
 }
@@ -279,12 +308,15 @@ static int declare(lua_State *L)
 	if (!vm_compile(L, script->path, script->source, script->length))
 		return lua_error(L);
 	lua_call(L, 0, 1);
-	if (!lua_istable(L, -1))
-		refuse(L, script, "the script must return a table like { about = ..., services = ..., probe = ... }");
+	if (!lua_istable(L, -1)) {
+		blame(script, "the script must return a table like { about = ..., services = ..., probe = ... }");
+		return 0;
+	}
 	check_fields(L, script, "", known);
 	script->about = text_field(L, script, "", "about");
-	if (!script->about)
-		refuse(L, script, "about is missing: one line that says what the probe is for");
+	if (lua_getfield(L, -1, "about") == LUA_TNIL)
+		blame(script, "about is missing: one line that says what the probe is for");
+	lua_pop(L, 1);
 	read_services(L, script);
 	read_arguments(L, script);
 	read_greetings(L, script);
@@ -446,8 +478,12 @@ static void load_file(struct catalogue *catalogue, const char *path)
 {
 	struct script *script = add_script(catalogue, path);
 
-	if (script)
-		script->broken = !read_file(catalogue, script, path) || !run_file(catalogue, path, declare, script);
+	if (!script)
+		return;
+	script->broken = !read_file(catalogue, script, path) || !run_file(catalogue, path, declare, script);
+	for (size_t i = 0; i < script->fault_count; i++)
+		add_problem(catalogue, script->faults[i]);
+	script->broken = script->broken || script->fault_count > 0;
 }
 
 static int is_script(const struct dirent *entry)

@@ -39,24 +39,26 @@ struct matcher {
 	enum pattern_result result;
 };
 
-/* Where a match has come to. */
+/* Where a match has come to. Passed by value, for it fits into registers. */
 struct place {
-	const char *s; /* in the subject */
+	const char *s; /* in the subject; NULL: the match is stuck */
 	const char *p; /* in the pattern */
 };
 
-static bool refuse(struct matcher *m, const char *why)
+static const struct place stuck = { NULL, NULL };
+
+static struct place refuse(struct matcher *m, const char *why)
 {
 	m->result = PATTERN_MALFORMED;
 	snprintf(fault, sizeof fault, "%s", why);
-	return false;
+	return stuck;
 }
 
-static bool refuse_index(struct matcher *m, int index)
+static struct place refuse_index(struct matcher *m, int index)
 {
 	m->result = PATTERN_MALFORMED;
 	snprintf(fault, sizeof fault, "invalid capture index %%%d", index);
-	return false;
+	return stuck;
 }
 
 static bool give_up(struct matcher *m)
@@ -225,92 +227,93 @@ static inline const char *item_end(struct matcher *m, const char *p)
 
 /* --- taking back ----------------------------------------------------------------------------- */
 
-static bool keep(struct matcher *m, struct choice choice)
+/* Go on at the place, with a choice open. */
+static struct place keep(struct matcher *m, struct place at, const struct choice *choice)
 {
-	if (m->open == CHOICES)
-		return give_up(m);
-	choices[m->open++] = choice;
-	return true;
+	if (m->open == CHOICES) {
+		give_up(m);
+		return stuck;
+	}
+	choices[m->open++] = *choice;
+	return at;
 }
 
-/* Try the topmost choice another way. False: it has no other. */
-static bool change(struct matcher *m, struct choice *choice, struct place *at)
+/* Where to go on with the topmost choice made another way; stuck if there is no other. */
+static struct place change(struct matcher *m, struct choice *choice)
 {
 	switch (choice->kind) {
 	case GREEDY:
-		at->s = --choice->now;
-		return at->s >= choice->least;
+		if (choice->now-- == choice->least)
+			return stuck;
+		return (struct place){ choice->now, choice->next };
 	case LAZY:
 		if (choice->now == m->subject_end ||
 		    !takes(m, (unsigned char)*choice->now, choice->item, choice->next - 1))
-			return false;
-		at->s = ++choice->now;
-		return true;
+			return stuck;
+		return (struct place){ ++choice->now, choice->next };
 	case OPTIONAL:
-		at->s = choice->now - 1;
 		m->open--;
-		return true;
+		return (struct place){ choice->now - 1, choice->next };
 	case OPENED:
 		m->count--;
-		return false;
+		return stuck;
 	case CLOSED:
 		captures[choice->index].length = PATTERN_OPEN;
-		return false;
+		return stuck;
 	}
-	return false;
+	return stuck;
 }
 
 /* The match is stuck: go back to where it can go on in another way. */
-static bool retreat(struct matcher *m, struct place *at)
+static struct place retreat(struct matcher *m)
 {
 	while (m->open > 0 && !stopped(m)) {
-		struct choice *choice = &choices[m->open - 1];
+		struct place at = change(m, &choices[m->open - 1]);
 
-		if (change(m, choice, at)) {
-			at->p = choice->next;
-			return spend(m, 1);
-		}
+		if (at.s)
+			return spend(m, 1) ? at : stuck;
 		m->open--;
 	}
-	return false;
+	return stuck;
 }
 
-/* --- going on: each takes what stands at its place, or says that it does not fit --------------- */
+/* --- going on: where the match is after what stands at its place; stuck if that does not fit ----- */
 
-static bool expand_greedy(struct matcher *m, struct place *at, const char *item, const char *end)
+static bool take_one(struct matcher *m, struct place at, const char *end)
 {
-	const char *least = at->s, *s = least;
-
-	while (s < m->subject_end && takes(m, (unsigned char)*s, item, end))
-		s++;
-	at->s = s;
-	at->p = end + 1;
-	return spend(m, (size_t)(s - least)) &&
-	       keep(m, (struct choice){ GREEDY, 0, least, s, item, end + 1 });
+	return at.s < m->subject_end && takes(m, (unsigned char)*at.s, at.p, end);
 }
 
-static bool take_one(struct matcher *m, struct place *at, const char *item, const char *end)
+static struct place expand(struct matcher *m, struct place at, const char *end, const char *least)
 {
-	return at->s < m->subject_end && takes(m, (unsigned char)*at->s, item, end);
+	struct choice choice = { .kind = GREEDY, .least = least, .item = at.p, .next = end + 1 };
+	const char   *from = at.s;
+
+	while (take_one(m, at, end))
+		at.s++;
+	choice.now = at.s;
+	if (!spend(m, (size_t)(at.s - from)))
+		return stuck;
+	return keep(m, (struct place){ at.s, end + 1 }, &choice);
 }
 
-/* An item that is repeated. As in Lua, what cannot be taken even once leaves no choice open. */
-static bool repeat(struct matcher *m, struct place *at, const char *end, char how)
+/* An item that ends at `end` and is repeated. As in Lua, what cannot be taken even once leaves no choice open. */
+static struct place repeat(struct matcher *m, struct place at, const char *end)
 {
-	const char *item = at->p;
-	bool        taken = take_one(m, at, item, end);
+	struct choice choice = { .kind = LAZY, .now = at.s, .item = at.p, .next = end + 1 };
 
-	if (!taken) {
-		at->p = end + 1;
-		return how != '+';
+	if (!take_one(m, at, end))
+		return *end == '+' ? stuck : (struct place){ at.s, end + 1 };
+	switch (*end) {
+	case '-':
+		return keep(m, (struct place){ at.s, end + 1 }, &choice);
+	case '?':
+		choice.kind = OPTIONAL;
+		choice.now++;
+		return keep(m, (struct place){ at.s + 1, end + 1 }, &choice);
+	default:
+		return expand(m, (struct place){ at.s + 1, at.p }, end, at.s + (*end == '+'));
 	}
-	if (how == '*' || how == '+') {
-		at->s += how == '+';
-		return expand_greedy(m, at, item, end);
-	}
-	at->s += how == '?';
-	at->p = end + 1;
-	return keep(m, (struct choice){ how == '?' ? OPTIONAL : LAZY, 0, at->s, at->s, item, end + 1 });
 }
 
 static inline bool repeats(char byte)
@@ -318,108 +321,99 @@ static inline bool repeats(char byte)
 	return byte == '*' || byte == '+' || byte == '-' || byte == '?';
 }
 
-static inline bool single(struct matcher *m, struct place *at)
+static inline struct place single(struct matcher *m, struct place at)
 {
-	const char *end = item_end(m, at->p);
+	const char *end = item_end(m, at.p);
 
 	if (!end)
-		return false;
+		return stuck;
 	if (end < m->pattern_end && repeats(*end))
-		return repeat(m, at, end, *end);
-	if (!take_one(m, at, at->p, end))
-		return false;
-	at->s++;
-	at->p = end;
-	return true;
+		return repeat(m, at, end);
+	return take_one(m, at, end) ? (struct place){ at.s + 1, end } : stuck;
 }
 
-static bool open_capture(struct matcher *m, struct place *at)
+static struct place open_capture(struct matcher *m, struct place at)
 {
-	bool position = at->p + 1 < m->pattern_end && at->p[1] == ')';
+	struct choice choice = { .kind = OPENED };
+	bool          position = at.p + 1 < m->pattern_end && at.p[1] == ')';
 
 	if (m->count == PATTERN_CAPTURES)
 		return refuse(m, "too many captures");
-	captures[m->count++] = (struct pattern_capture){
-		.start = (size_t)(at->s - m->subject),
-		.length = position ? PATTERN_POSITION : PATTERN_OPEN,
-	};
-	at->p += position ? 2 : 1;
-	return keep(m, (struct choice){ .kind = OPENED });
+	captures[m->count].start = (size_t)(at.s - m->subject);
+	captures[m->count++].length = position ? PATTERN_POSITION : PATTERN_OPEN;
+	at.p += position ? 2 : 1;
+	return keep(m, at, &choice);
 }
 
-static bool close_capture(struct matcher *m, struct place *at)
+static struct place close_capture(struct matcher *m, struct place at)
 {
-	size_t index = m->count;
+	struct choice choice = { .kind = CLOSED, .index = m->count };
 
-	while (index > 0 && captures[index - 1].length != PATTERN_OPEN)
-		index--;
-	if (index == 0)
+	while (choice.index > 0 && captures[choice.index - 1].length != PATTERN_OPEN)
+		choice.index--;
+	if (choice.index == 0)
 		return refuse(m, "invalid pattern capture");
-	captures[index - 1].length = at->s - m->subject - (ptrdiff_t)captures[index - 1].start;
-	at->p++;
-	return keep(m, (struct choice){ .kind = CLOSED, .index = index - 1 });
+	choice.index--;
+	captures[choice.index].length = at.s - m->subject - (ptrdiff_t)captures[choice.index].start;
+	at.p++;
+	return keep(m, at, &choice);
 }
 
 /* %1: what that capture holds, once more. */
-static bool same_again(struct matcher *m, struct place *at)
+static struct place same_again(struct matcher *m, struct place at)
 {
-	int                           number = at->p[1] - '0';
+	int                           number = at.p[1] - '0';
 	const struct pattern_capture *capture = &captures[number - (number > 0)];
 
 	if (number == 0 || (size_t)number > m->count || capture->length == PATTERN_OPEN)
 		return refuse_index(m, number);
-	at->p += 2;
-	if (capture->length < 0 || m->subject_end - at->s < capture->length ||
+	if (capture->length < 0 || m->subject_end - at.s < capture->length ||
 	    !spend(m, (size_t)capture->length / 16) ||
-	    memcmp(m->subject + capture->start, at->s, (size_t)capture->length) != 0)
-		return false;
-	at->s += capture->length;
-	return true;
+	    memcmp(m->subject + capture->start, at.s, (size_t)capture->length) != 0)
+		return stuck;
+	return (struct place){ at.s + capture->length, at.p + 2 };
 }
 
 /* %bxy */
-static bool balanced(struct matcher *m, struct place *at)
+static struct place balanced(struct matcher *m, struct place at)
 {
-	const char *s = at->s;
+	const char *s = at.s;
 	size_t      depth = 1;
 
-	if (m->pattern_end - at->p < 4)
+	if (m->pattern_end - at.p < 4)
 		return refuse(m, "malformed pattern (missing arguments to '%b')");
-	if (s == m->subject_end || *s != at->p[2])
-		return false;
+	if (s == m->subject_end || *s != at.p[2])
+		return stuck;
 	while (++s < m->subject_end && depth > 0) {
-		if (*s == at->p[3])
+		if (*s == at.p[3])
 			depth--;
-		else if (*s == at->p[2])
+		else if (*s == at.p[2])
 			depth++;
 	}
-	if (!spend(m, (size_t)(s - at->s)) || depth > 0)
-		return false;
-	at->s = s;
-	at->p += 4;
-	return true;
+	if (!spend(m, (size_t)(s - at.s)) || depth > 0)
+		return stuck;
+	return (struct place){ s, at.p + 4 };
 }
 
 /* %f[set]: from a byte that is not in the set to one that is; there is a NUL around the subject. */
-static bool frontier(struct matcher *m, struct place *at)
+static struct place frontier(struct matcher *m, struct place at)
 {
-	const char   *set = at->p + 2;
-	unsigned char before = at->s == m->subject ? 0 : (unsigned char)at->s[-1];
-	unsigned char after = at->s == m->subject_end ? 0 : (unsigned char)*at->s;
+	const char   *set = at.p + 2;
+	unsigned char before = at.s == m->subject ? 0 : (unsigned char)at.s[-1];
+	unsigned char after = at.s == m->subject_end ? 0 : (unsigned char)*at.s;
 	const char   *end;
 
 	if (set >= m->pattern_end || *set != '[')
 		return refuse(m, "missing '[' after '%f' in pattern");
 	end = set_end(m, set);
 	if (!end || set_takes(m, before, set, end) || !set_takes(m, after, set, end))
-		return false;
-	at->p = end;
-	return true;
+		return stuck;
+	return (struct place){ at.s, end };
 }
 
-static inline bool escape(struct matcher *m, struct place *at)
+static struct place escape(struct matcher *m, struct place at)
 {
-	char letter = at->p + 1 < m->pattern_end ? at->p[1] : '\0';
+	char letter = at.p + 1 < m->pattern_end ? at.p[1] : '\0';
 
 	if (letter == 'b')
 		return balanced(m, at);
@@ -430,9 +424,9 @@ static inline bool escape(struct matcher *m, struct place *at)
 	return single(m, at);
 }
 
-static inline bool advance(struct matcher *m, struct place *at)
+static inline struct place advance(struct matcher *m, struct place at)
 {
-	switch (*at->p) {
+	switch (*at.p) {
 	case '(':
 		return open_capture(m, at);
 	case ')':
@@ -440,10 +434,9 @@ static inline bool advance(struct matcher *m, struct place *at)
 	case '%':
 		return escape(m, at);
 	case '$':
-		if (at->p + 1 < m->pattern_end)
+		if (at.p + 1 < m->pattern_end)
 			return single(m, at);
-		at->p++;
-		return at->s == m->subject_end;
+		return at.s == m->subject_end ? (struct place){ at.s, at.p + 1 } : stuck;
 	default:
 		return single(m, at);
 	}
@@ -458,9 +451,15 @@ static const char *match_at(struct matcher *m, const char *s, const char *patter
 	m->count = 0;
 	if (!spend(m, 1))
 		return NULL;
-	while (at.p < m->pattern_end)
-		if (!spend(m, 1) || (!advance(m, &at) && !retreat(m, &at)))
+	while (at.p < m->pattern_end) {
+		if (!spend(m, 1))
 			return NULL;
+		at = advance(m, at);
+		if (!at.s)
+			at = retreat(m);
+		if (!at.s)
+			return NULL;
+	}
 	return stopped(m) ? NULL : at.s;
 }
 

@@ -1,6 +1,11 @@
 #include "script/report.h"
 
+#include "script/value.h"
+
 #include <string.h>
+
+/* What a warning takes up beside its text. */
+enum { WARNING_BYTES = 64 };
 
 void report_init(struct report *report)
 {
@@ -22,6 +27,7 @@ void report_set(struct report *report, const char *key, json_t *value)
 {
 	if (!report->data)
 		report->data = json_object();
+	report->budget += value_cost(json_object_get(report->data, key)); /* what it replaces */
 	json_object_set_new_nocheck(report->data, key, value);
 }
 
@@ -60,9 +66,9 @@ void report_note(struct report *report, const char *code, const char *text, size
 {
 	json_t *warning;
 
-	if (report->budget < length)
+	if (report->budget < length + WARNING_BYTES)
 		return;
-	report->budget -= length;
+	report->budget -= length + WARNING_BYTES;
 	warning = json_object();
 	if (!report->warnings)
 		report->warnings = json_array();

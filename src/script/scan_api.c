@@ -57,15 +57,17 @@ static int scan_is_error(lua_State *L)
 	return 1;
 }
 
-/* scan.classify(line): the probe whose greeting it fits, or nil */
+/* scan.classify(line): the probe whose greeting it fits, or else what it looks like, or nil */
 static int scan_classify(lua_State *L)
 {
-	const char *name;
+	const char *name, *line;
+	size_t      length;
 
 	luaL_checkstring(L, 1);
 	lua_settop(L, 1);
 	name = greeting_owner(L, 1, GREETING_NONE);
-	lua_pushstring(L, name);
+	line = lua_tolstring(L, 1, &length);
+	lua_pushstring(L, name ? name : greeting_likeness(line, length));
 	return 1;
 }
 

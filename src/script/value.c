@@ -14,14 +14,14 @@ struct building {
 	size_t     *budget; /* bytes left */
 };
 
-/* Take the bytes of a value, and a little for its being there, from the budget. */
+/* Take this from the budget: the bytes of texts and keys, and for each value NODE_BYTES. */
 static bool afford(struct building *building, size_t bytes)
 {
-	if (bytes + NODE_BYTES > *building->budget) {
+	if (bytes > *building->budget) {
 		building->fault = "a probe reports at most 256 KiB";
 		return false;
 	}
-	*building->budget -= bytes + NODE_BYTES;
+	*building->budget -= bytes;
 	return true;
 }
 
@@ -87,8 +87,9 @@ static json_t *build_object(lua_State *L, int index, int depth, struct building 
 	for (int i = 0; object && i < count; i++) {
 		json_t *value;
 
-		lua_getfield(L, index, keys[i]);
-		value = build(L, lua_gettop(L), depth - 1, building);
+		lua_pushstring(L, keys[i]);
+		lua_rawget(L, index);
+		value = afford(building, strlen(keys[i])) ? build(L, lua_gettop(L), depth - 1, building) : NULL;
 		lua_pop(L, 1);
 		if (value && json_object_set_new_nocheck(object, keys[i], value) == 0)
 			continue;
@@ -128,7 +129,7 @@ static json_t *build(lua_State *L, int index, int depth, struct building *buildi
 	const char *text;
 	size_t      length;
 
-	if (!afford(building, 0))
+	if (!afford(building, NODE_BYTES))
 		return NULL;
 	switch (lua_type(L, index)) {
 	case LUA_TNIL:
@@ -156,6 +157,26 @@ json_t *value_to_json(lua_State *L, int index, size_t *budget)
 	if (!value)
 		luaL_error(L, "%s", building.fault);
 	return value;
+}
+
+static size_t cost_of_children(const json_t *value)
+{
+	const char *key;
+	json_t     *child;
+	size_t      index, cost = 0;
+
+	if (json_is_array(value))
+		json_array_foreach (value, index, child)
+			cost += value_cost(child);
+	else
+		json_object_foreach ((json_t *)value, key, child)
+			cost += strlen(key) + value_cost(child);
+	return cost;
+}
+
+size_t value_cost(const json_t *value)
+{
+	return value ? NODE_BYTES + json_string_length(value) + cost_of_children(value) : 0;
 }
 
 static void push_array(lua_State *L, const json_t *array)

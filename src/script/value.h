@@ -14,6 +14,9 @@ enum { VALUE_DEPTH = 8, VALUE_KEYS = 256 };
  * see report.h. [-0, +0, e] */
 json_t *value_to_json(struct lua_State *L, int index, size_t *budget);
 
+/* What value_to_json took from the budget for this tree; 0 for NULL. */
+size_t value_cost(const json_t *value);
+
 /* Push a tree (NULL as nil). [-0, +1, m] */
 void value_push(struct lua_State *L, const json_t *value);
 

@@ -20,6 +20,7 @@ enum { IDLE_THREADS = 1024, SOURCE_LIMIT = 256 * 1024 };
 
 /* --- memory ---------------------------------------------------------------------------------- */
 
+/* Lua's allocator. It never refuses to make a block smaller, which Lua relies on. */
 static void *allocate(void *context, void *block, size_t old, size_t size)
 {
 	struct vm *vm = context;
@@ -27,13 +28,15 @@ static void *allocate(void *context, void *block, size_t old, size_t size)
 	void      *moved;
 
 	if (size == 0) {
-		free(block);
+		pool_give(&vm->pool, block, held);
 		vm->memory -= held;
 		return NULL;
 	}
 	if (size > held && vm->memory - held + size > vm->memory_limit)
 		return NULL;
-	moved = realloc(block, size);
+	moved = block ? pool_resize(&vm->pool, block, held, size) : pool_take(&vm->pool, size);
+	if (!moved && size <= held)
+		moved = block; /* larger than it has to be */
 	if (moved)
 		vm->memory = vm->memory - held + size;
 	return moved;
@@ -348,6 +351,7 @@ void vm_free(struct vm *vm)
 		return;
 	if (vm->state)
 		lua_close(vm->state);
+	pool_free(&vm->pool);
 	free(vm->probes);
 	free(vm);
 }

@@ -13,6 +13,7 @@
 #include "net/loop.h"
 #include "net/tls.h"
 #include "script/catalogue.h"
+#include "script/pool.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,7 +32,8 @@ struct vm {
 	size_t                  task_count;
 	bool                    retired; /* a limit was broken: start no task here any more */
 
-	size_t memory, memory_limit; /* bytes */
+	size_t      memory, memory_limit; /* bytes */
+	struct pool pool;
 	size_t steps;                /* of matching strings, left to this resume */
 
 	/* CPU time, counted by the ticks of a timer of the thread while a script is on the processor. */

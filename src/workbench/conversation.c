@@ -162,6 +162,35 @@ static void put_end(struct notes *notes)
 	put_words(notes, "S!", "close");
 }
 
+/* Plain text that came together with the server's "go ahead" must do so whenever this is played: its lines are
+ * made lines that are never apart. */
+static void join_run(struct notes *notes)
+{
+	struct buffer joined;
+	const char   *at = buffer_bytes(&notes->lines) + notes->run;
+	const char   *end = buffer_bytes(&notes->lines) + buffer_length(&notes->lines);
+	bool          first = true;
+
+	buffer_init(&joined, NOTES_BYTES);
+	while (at < end) {
+		const char *lf = memchr(at, '\n', (size_t)(end - at));
+		const char *colon = memchr(at, ':', (size_t)(lf - at));
+
+		if (*at == 'S' && colon && !first) {
+			buffer_append(&joined, at, (size_t)(colon - at));
+			buffer_text(&joined, "+");
+			buffer_append(&joined, colon + 1, (size_t)(lf - colon));
+		} else if (*at == 'S') {
+			buffer_append(&joined, at, (size_t)(lf - at) + 1);
+		}
+		first = first && *at != 'S';
+		at = lf + 1;
+	}
+	notes->lines.end = notes->lines.start + notes->run;
+	buffer_append(&notes->lines, buffer_bytes(&joined), buffer_length(&joined));
+	buffer_free(&joined);
+}
+
 static bool begins(const char *bytes, size_t length, const char *words)
 {
 	return length >= strlen(words) && memcmp(bytes, words, strlen(words)) == 0;
@@ -183,7 +212,11 @@ static void put_broken(struct notes *notes, const char *why, size_t length)
 	static const char plain[] = "the server answered in plain text: ", alert[] = "the server sent alert ";
 	size_t            quoted = sizeof plain - 1, number = sizeof alert - 1;
 
-	if (!begins(why, length, "plain text where TLS should start")) /* where the client did not even begin */
+	bool              injected = begins(why, length, "plain text where TLS should start");
+
+	if (injected && notes->last == 'S')
+		join_run(notes);
+	else if (!injected)
 		put_words(notes, "T:", "hello");
 	if (begins(why, length, plain))
 		put_line(notes, "S:", why + quoted, length - quoted);
@@ -205,6 +238,8 @@ void notes_event(struct notes *notes, unsigned connection, double ms, enum event
 	notes->connection = connection;
 	switch (event) {
 	case EVENT_RECEIVED:
+		if (notes->last != 'S')
+			notes->run = buffer_length(&notes->lines);
 		put_time(notes, ms, true);
 		put_said(notes, 'S', bytes, length);
 		notes->last = 'S';
@@ -371,7 +406,7 @@ void conversation_write(struct buffer *out, const char *about, const struct head
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-enum { FACTS = 5, PORT_TEXT = 8, REASON_TEXT = 200 };
+enum { REASON_TEXT = 200 };
 
 struct reading {
 	struct conversation *conversation;
@@ -381,12 +416,7 @@ struct reading {
 	unsigned             closed;     /* a bit a connection on which nothing more is said */
 	struct buffer        json;
 	unsigned             json_line;
-	char                 port[PORT_TEXT], address[ADDRESS_TEXT], local[ADDRESS_TEXT];
-	struct fact          facts[FACTS];
 };
-
-/* At most so many connections are told apart. */
-enum { CONNECTIONS = 9 };
 
 __attribute__((format(printf, 2, 3))) static bool refuse(struct reading *reading, const char *format, ...)
 {
@@ -516,8 +546,9 @@ static void read_head_line(struct reading *reading, char *text)
 /* What the marks {host}, ... stand for is known when the head is over. */
 static void end_head(struct reading *reading)
 {
-	struct head *head = &reading->conversation->head;
-	size_t       count = 0;
+	struct conversation *conversation = reading->conversation;
+	struct head         *head = &conversation->head;
+	struct fact         *fact = conversation->facts;
 
 	if (reading->body)
 		return;
@@ -526,14 +557,14 @@ static void end_head(struct reading *reading)
 		refuse(reading, "the head has no \"service:\"");
 	if (address_family(&head->local) == AF_UNSPEC)
 		head->local = usual_local(&head->address);
-	address_format(&head->address, reading->address);
-	address_format(&head->local, reading->local);
-	snprintf(reading->port, sizeof reading->port, "%u", head->port);
-	reading->facts[count++] = (struct fact){ "host", head->host };
-	reading->facts[count++] = (struct fact){ "address", reading->address };
-	reading->facts[count++] = (struct fact){ "local", reading->local };
+	address_format(&head->address, conversation->address);
+	address_format(&head->local, conversation->local);
+	snprintf(conversation->port, sizeof conversation->port, "%u", head->port);
+	*fact++ = (struct fact){ "host", head->host };
+	*fact++ = (struct fact){ "address", conversation->address };
+	*fact++ = (struct fact){ "local", conversation->local };
 	if (head->port != 0)
-		reading->facts[count++] = (struct fact){ "port", reading->port };
+		*fact = (struct fact){ "port", conversation->port };
 }
 
 /* --- what is said ---------------------------------------------------------------------------- */
@@ -560,7 +591,7 @@ static bool read_words(struct reading *reading, struct phrase *words, const char
 {
 	const char *fault;
 
-	return phrase_read(words, text, length, escapes, reading->facts, &fault) || refuse(reading, "%s", fault);
+	return phrase_read(words, text, length, escapes, reading->conversation->facts, &fault) || refuse(reading, "%s", fault);
 }
 
 static bool add_line_end(struct reading *reading, struct phrase *words)
@@ -711,7 +742,7 @@ static void read_time(struct reading *reading, const char *text)
 static void read_mark(struct reading *reading, const char *text)
 {
 	char        who = text[0];
-	bool        numbered = text[1] >= '1' && text[1] <= '0' + CONNECTIONS;
+	bool        numbered = text[1] >= '1' && text[1] <= '0' + CONVERSATION_CONNECTIONS;
 	unsigned    connection = numbered ? (unsigned)(text[1] - '0') : 1;
 	char        mark = text[1 + numbered];
 	const char *words = mark ? text + 2 + numbered : text + 1 + numbered;

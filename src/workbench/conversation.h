@@ -99,6 +99,7 @@ bool head_add_argument(struct head *head, const char *setting);
  * and `cut` set. */
 struct notes {
 	struct buffer lines;
+	size_t        run;        /* place in .lines where the server's words begin, if they are the last */
 	double        ms;         /* of the last event */
 	char          last;       /* who it was: 'S', 'C', 'T' or 0 */
 	unsigned      connection; /* on which one */
@@ -159,9 +160,14 @@ struct expected {
 	struct phrase words;
 };
 
+/* At most so many connections are told apart. */
+enum { CONVERSATION_CONNECTIONS = 9, CONVERSATION_FACTS = 5 };
+
 struct conversation {
 	char            *path;
 	struct head      head;
+	struct fact      facts[CONVERSATION_FACTS]; /* {host}, ...; the last has no name */
+	char             port[8], address[ADDRESS_TEXT], local[ADDRESS_TEXT];
 	struct turn     *turns;
 	size_t           turn_count;
 	struct expected *lines; /* R: */

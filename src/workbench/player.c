@@ -10,7 +10,7 @@
 
 /* HEARD, OUT: more than a client takes or gives. REPEATED: so much is said at a time, over and over. SHOWN:
  * bytes of a quotation. */
-enum { CONNECTIONS = 9, HEARD = 128 * 1024, OUT = 8 * 1024 * 1024, SAID = 4 * 1024 * 1024, REPEATED = 4096, SHOWN = 100 };
+enum { HEARD = 128 * 1024, OUT = 8 * 1024 * 1024, SAID = 4 * 1024 * 1024, REPEATED = 4096, SHOWN = 100 };
 enum { CHUNK = 16 * 1024, FAULT_TEXT = 1024 };
 
 /* The first byte of a TLS record with a hello in it. */
@@ -187,7 +187,7 @@ struct player {
 	const struct score *score;
 	struct cut          cut;
 	struct tls_context *tls;
-	struct side         sides[CONNECTIONS + 1]; /* from 1 */
+	struct side         sides[CONVERSATION_CONNECTIONS + 1]; /* from 1 */
 	unsigned            dialled;
 	size_t              at;    /* the next step */
 	size_t              place; /* in its words */
@@ -207,7 +207,7 @@ struct player *player_new(struct loop *loop, const struct score *score, struct c
 	player->cut = cut;
 	player->tls = tls;
 	buffer_init(&player->repeated, OUT);
-	for (unsigned i = 0; i <= CONNECTIONS; i++) {
+	for (unsigned i = 0; i <= CONVERSATION_CONNECTIONS; i++) {
 		player->sides[i].fd = -1;
 		buffer_init(&player->sides[i].heard, HEARD);
 		buffer_init(&player->sides[i].out, OUT);
@@ -227,7 +227,7 @@ void player_free(struct player *player)
 {
 	if (!player)
 		return;
-	for (unsigned i = 0; i <= CONNECTIONS; i++) {
+	for (unsigned i = 0; i <= CONVERSATION_CONNECTIONS; i++) {
 		hang_up(&player->sides[i]);
 		tls_free(player->sides[i].tls);
 		buffer_free(&player->sides[i].heard);
@@ -248,7 +248,7 @@ __attribute__((format(printf, 3, 4))) static bool blame(struct player *player, u
 	va_start(arguments, format);
 	vsnprintf(player->fault + length, sizeof player->fault - (size_t)length, format, arguments);
 	va_end(arguments);
-	for (unsigned i = 1; i <= CONNECTIONS; i++)
+	for (unsigned i = 1; i <= CONVERSATION_CONNECTIONS; i++)
 		hang_up(&player->sides[i]);
 	return true;
 }
@@ -286,7 +286,7 @@ static struct shown show_heard(const struct side *side)
 enum io player_dial(struct player *player, struct conn *conn, const struct address *address)
 {
 	const struct head *head = &player->score->conversation->head;
-	struct side       *side = player->dialled < CONNECTIONS ? &player->sides[++player->dialled] : NULL;
+	struct side       *side = player->dialled < CONVERSATION_CONNECTIONS ? &player->sides[++player->dialled] : NULL;
 	int                ends[2];
 	enum io            result;
 

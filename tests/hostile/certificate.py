@@ -158,7 +158,7 @@ def plain():
 
 @functools.lru_cache(None)
 def many_tickets():
-    return context("EC", der(), num_tickets=20000)
+    return context("EC", der(), num_tickets=1500)
 
 
 @functools.lru_cache(None)
@@ -167,6 +167,9 @@ def wants_ours(version):
     made.load_verify_locations(cadata=pem(der()))
     made.verify_mode = ssl.CERT_REQUIRED
     return made
+
+
+WEAK = "TLS 1.0", "TLS 1.1", "DH 1024", "RSA 512", "RSA 1024", "SHA-1", "MD5"
 
 
 @functools.lru_cache(None)
@@ -230,6 +233,19 @@ def unloadable():
 def judged(case):
     dates = {"expired": {"ends": "210101000000Z"}, "not yet valid": {"begins": "20980101000000Z"}}.get(case, {})
     return context("EC", certificate(public("EC"), names=[b"localhost" if case == "good name" else b"other.test"], **dates))
+
+
+def prepare():
+    """Make all that takes time, which a server has not once it has clients."""
+    plain(), rsa(), huge(), bad_curve(), many_tickets()
+    for case in STRANGE:
+        strange(case)
+    for case in WEAK:
+        weak(case)
+    for case in ("expired", "not yet valid", "wrong name", "good name"):
+        judged(case)
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        wants_ours(version)
 
 
 @functools.lru_cache(None)

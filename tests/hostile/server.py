@@ -693,7 +693,7 @@ async def weak(peer):
     elif peer.case == "no RFC 5746":
         await wire.accept(peer, certificate.rsa(), extensions=b"")
     elif peer.case == "DH 512":
-        await wire.accept(peer, certificate.rsa(), dh=512)
+        await wire.accept(peer, certificate.rsa(), wire.SHORT_GROUP)
     else:
         await peer.handshake(certificate.weak(peer.case))
     await answer_secure(peer)
@@ -807,6 +807,8 @@ class Program:
 
 
 async def main():
+    if set(SECURE) & set(sys.argv[1:]):
+        certificate.prepare()
     await Program(sys.argv[1:]).run()
 
 

@@ -11,6 +11,10 @@ ECDHE_ECDSA, DHE_RSA, RSA = 0xc02b, 0x009e, 0x009c  # each with AES-128-GCM
 RSA_CBC, DHE_RSA_CBC = 0x002f, 0x0033               # each with AES-128-CBC-SHA
 RANDOM = bytes(range(32))
 
+# A prime of 512 bits, half of which is one too.
+SHORT_GROUP = int("dfee7c447aed8c3725b4f9a0d83019d10181a8c8aa0c2fcd998b669851a071bb"
+                  "dc36bdd7b64a5c61cbafddc4753102429ba37c896b00de03b6afa6aa8b147523", 16)
+
 ALERT, HANDSHAKE, DATA, CHANGE = 21, 22, 23, 20
 
 
@@ -155,18 +159,18 @@ async def payload_of(peer):
         peer.heard += await peer.receive()
 
 
-async def accept(peer, key, dh=0, extensions=b"\xff\x01\0\1\0"):
-    """The server's handshake, with AES-128-CBC-SHA and the client's secret under our RSA key, or with a Diffie-Hellman
-    group of so many bits."""
+async def accept(peer, key, group=0, extensions=b"\xff\x01\0\1\0"):
+    """The server's handshake, with AES-128-CBC-SHA and the client's secret under our RSA key, or of a Diffie-Hellman
+    exchange in the group of this prime."""
     hello = await payload_of(peer)
     client = hello[6:38]
-    ours = [server_hello(b"\x16", DHE_RSA_CBC if dh else RSA_CBC, extensions=extensions), certificates([key.der]), DONE]
-    if dh:
-        group, private = safe_prime(dh), 0x1234567890abcdef
+    ours = [server_hello(b"\x16", DHE_RSA_CBC if group else RSA_CBC, extensions=extensions), certificates([key.der]), DONE]
+    private = 0x1234567890abcdef
+    if group:
         ours.insert(2, dh_exchange(client, key, group, pow(2, private, group)))
     await peer.send(handshake(*ours))
     exchange = await payload_of(peer)
-    if dh:
+    if group:
         secret = pow(int.from_bytes(exchange[6:], "big"), private, group)
         secret = secret.to_bytes((secret.bit_length() + 7) // 8, "big")
     else:
@@ -181,17 +185,6 @@ async def accept(peer, key, dh=0, extensions=b"\xff\x01\0\1\0"):
     session.raw, peer.heard = peer.heard, b""
     peer.tls, peer.incoming, peer.outgoing = session, session.incoming, session.outgoing
     return session
-
-
-def safe_prime(size):
-    """Is asked for sizes at which that takes no time worth a word."""
-    rng = random.Random(size)
-    small = [3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47]
-    while True:
-        half = rng.getrandbits(size - 1) | 3 << (size - 3) | 1
-        prime = 2 * half + 1
-        if all(half % each and prime % each for each in small) and pow(2, half - 1, half) == pow(4, half, prime) == 1:
-            return prime
 
 
 # --- AES-128 (FIPS 197) ----------------------------------------------------------------------------------------------

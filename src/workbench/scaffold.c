@@ -1,0 +1,104 @@
+#include "workbench/scaffold.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { NAME_MOST = 60, FILE_TEXT = 2048 };
+
+/* PORT is " port = 1234," or nothing. */
+static const char probe[] = "-- %s: what it is, and where it is described (RFC ...).\n"
+			    "return {\n"
+			    "  about = \"%s: in a few words\",\n"
+			    "  services = { { name = \"%s\"%s } },\n"
+			    "  greeting = \"^%s ready\", -- what its first line looks like; leave it out where the client speaks first\n"
+			    "  probe = function(conn, report)\n"
+			    "    report(\"banner\", conn:readline())\n"
+			    "    conn:write(\"QUIT\\r\\n\")\n"
+			    "  end,\n"
+			    "}\n";
+
+static const char conversation[] =
+    "# What the server says (S:), what the probe must say (C:), and what it must report (R:, R=).\n"
+    "service: %s\n"
+    "script: %s.lua\n"
+    "%s"
+    "\n"
+    "S: %s ready\n"
+    "C: QUIT\n"
+    "S: bye\n"
+    "\n"
+    "R: %s ready\n"
+    "R= {\"data\": {\"banner\": \"%s ready\"}, \"warnings\": [], \"error\": null}\n";
+
+/* All of the file, or nothing of it. */
+static bool write_new(const char *path, const char *text, char *said, size_t size)
+{
+	int    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	size_t length = strlen(text);
+	bool   good = fd >= 0 && write(fd, text, length) == (ssize_t)length;
+
+	if (!good)
+		snprintf(said, size, "%s: %s", path, fd < 0 && errno == EEXIST ? "is there already" : strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	if (!good && fd >= 0)
+		unlink(path);
+	return good;
+}
+
+static bool good_name(const char *name)
+{
+	return *name != '\0' && strlen(name) <= NAME_MOST &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(name);
+}
+
+/* A hyphen means something in a pattern. */
+static void quote_pattern(char *quoted, const char *name)
+{
+	for (; *name; name++) {
+		if (*name == '-')
+			*quoted++ = '%';
+		*quoted++ = *name;
+	}
+	*quoted = '\0';
+}
+
+bool scaffold_make(const char *name, uint16_t port, char *said, size_t size)
+{
+	char script[FILE_TEXT], talk[FILE_TEXT], pattern[2 * NAME_MOST + 1], declared[32] = "", header[32] = "port: 4711\n";
+	char script_path[NAME_MOST + 20], talk_path[NAME_MOST + 20];
+
+	if (!good_name(name)) {
+		snprintf(said, size, "--new wants a name of a-z, 0-9, - and _, not \"%.100s\"", name);
+		return false;
+	}
+	if (port != 0) {
+		snprintf(declared, sizeof declared, ", port = %u", port);
+		header[0] = '\0';
+	}
+	quote_pattern(pattern, name);
+	snprintf(script, sizeof script, probe, name, name, name, declared, pattern);
+	snprintf(talk, sizeof talk, conversation, name, name, header, name, name, name);
+	snprintf(script_path, sizeof script_path, "%s.lua", name);
+	snprintf(talk_path, sizeof talk_path, "%s.conversation", name);
+	if (access(talk_path, F_OK) == 0) {
+		snprintf(said, size, "%s: is there already", talk_path);
+		return false;
+	}
+	if (!write_new(script_path, script, said, size))
+		return false;
+	if (!write_new(talk_path, talk, said, size)) {
+		unlink(script_path);
+		return false;
+	}
+	snprintf(said, size,
+	         "wrote %s and %s; now\n"
+	         "  scan --check %s\n"
+	         "  scan --replay %s\n"
+	         "  scan -S %s -s %s%s HOST\n",
+	         script_path, talk_path, script_path, talk_path, script_path, name, port ? "" : "=PORT");
+	return true;
+}
