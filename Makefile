@@ -30,6 +30,7 @@ objects := $(sources:%.c=$(out)/%.o)
 test_objects := $(patsubst %.c,$(out)/%.o,$(wildcard tests/unit/*.c))
 units := $(filter $(out)/tests/unit/test_%,$(test_objects:.o=))
 bench_objects := $(patsubst %.c,$(out)/%.o,$(wildcard tests/bench/*.c))
+fuzz_objects := $(patsubst %.c,$(out)/%.o,$(wildcard tests/fuzz/*.c))
 
 # --- Flags ----------------------------------------------------------------------------------------
 
@@ -64,7 +65,7 @@ ifneq ($(compiling),)
 missing := $(shell $(deps) missing $(groups))
 
 ifneq ($(missing),)
-$(objects) $(test_objects) $(bench_objects) $(out)/scan: | missing
+$(objects) $(test_objects) $(bench_objects) $(fuzz_objects) $(out)/scan: | missing
 
 .PHONY: missing
 missing:
@@ -134,6 +135,14 @@ $(bench_objects:.o=): %: %.o
 	@echo '  LINK  $@'
 	$(quiet)$(link) -Wl,--as-needed -o $@ $< $(link_with)
 
+# A fuzz target brings no main: that is libFuzzer's, see `fuzz`.
+.PHONY: fuzz-programs
+fuzz-programs: $(fuzz_objects:.o=)
+
+$(fuzz_objects:.o=): %: %.o $(filter-out $(out)/src/main.o,$(objects))
+	@echo '  LINK  $@'
+	$(quiet)$(link) -o $@ $^ $(link_with)
+
 # After `make clean all` these are gone although they were remembered above.
 $(out)/flags:
 	$(call remember,$@,$(compiler) $(compile) $(link) $(link_with))
@@ -146,7 +155,7 @@ $(out)/compiler:
 .build/latest:
 	$(call remember,$@,$(out))
 
--include $(objects:.o=.d) $(test_objects:.o=.d) $(bench_objects:.o=.d)
+-include $(objects:.o=.d) $(test_objects:.o=.d) $(bench_objects:.o=.d) $(fuzz_objects:.o=.d)
 
 # --- Using it -------------------------------------------------------------------------------------
 

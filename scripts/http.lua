@@ -28,7 +28,7 @@ return {
       tell(report, head)
     elseif head.line then
       report("banner", head.line)
-      if not fault then banner.strange(report, "not HTTP", head.line, true) end
+      if not fault then banner.strange(report, "not HTTP", head.line, not head.line:find("^HTTP/")) end
     end
     if fault then error(fault, 0) end
   end,

@@ -68,7 +68,7 @@ return {
     local greeting = banner.read(conn, report)
     local state = greeting:upper():match("^%* (%a+)")
     if state ~= "OK" and state ~= "PREAUTH" then -- BYE, or not IMAP at all
-      return banner.strange(report, "not an IMAP greeting", greeting, true)
+      return banner.strange(report, "not an IMAP greeting", greeting, not greeting:find("^%* [Oo][Kk]"))
     end
     local offered = advertised(greeting, report)
     if conn.tls or look_for_tls(conn, report, state, offered) then farewell(conn, "a2 LOGOUT", "^a2 ") end

@@ -9,6 +9,7 @@ end
 
 -- Asks for TLS; false if the connection is of no more use.
 local function ask_for_tls(conn, report)
+  banner.early(conn, report)
   conn:write("STLS\r\n")
   local answer = conn:readline()
   if is_yes(answer) then return starttls.upgrade(conn, report) end

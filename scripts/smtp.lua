@@ -11,7 +11,7 @@ local function literal(conn)
 end
 
 local function is_good(answer)
-  return answer.code:sub(1, 1) == "2"
+  return answer.code and answer.code:sub(1, 1) == "2"
 end
 
 -- Records what the answer to EHLO lists; true if STARTTLS is there.
@@ -35,10 +35,20 @@ local function ask_for_tls(conn, report)
   return answer.code ~= "421"
 end
 
+-- The answer to EHLO; a second greeting is none.
+local function ask_for_extensions(conn, report, name)
+  local hello, lines = reply.ask(conn, report, "EHLO " .. name)
+  if hello and hello.code == "220" then
+    report.warn("not-protocol", "said before it was asked: " .. hello[1])
+    hello, lines = reply.read(conn, report)
+  end
+  return hello, lines
+end
+
 -- The whole conversation behind a good greeting; true if a good-bye is due.
 local function converse(conn, report, name)
-  local hello = reply.ask(conn, report, "EHLO " .. name)
-  local offered = hello and is_good(hello) and read_extensions(hello, report)
+  local hello, lines = ask_for_extensions(conn, report, name)
+  local offered = is_good(lines) and read_extensions(lines, report)
   if hello and hello.code:sub(1, 1) == "5" then hello = reply.ask(conn, report, "HELO " .. name) end
   if not hello then return false end
   if conn.tls then return hello.code ~= "421" end
@@ -54,8 +64,8 @@ return {
     { name = "submission", port = 587 },
     { name = "smtps", port = 465, tls = true },
   },
-  -- The first patterns tell it from FTP, which greets with the same codes.
-  greeting = { "^[245]%d%d[ -].*SMTP", "^[245]%d%d[ -].*[Mm]ail", "^[245]%d%d[ -]" },
+  -- The first patterns tell it from FTP, which greets with the same codes. A host's name says nothing.
+  greeting = { "^[245]%d%d[ -].*SMTP", "^[245]%d%d[ -]%S* .*[Mm]ail%f[^%w.-]", "^[245]%d%d[ -]" },
   fields = { "banner", "extensions", "starttls.advertised", "starttls.accepted", "starttls.handshake",
     "starttls_reply", "starttls_error.phase", "starttls_error.code", "starttls_error.message" },
   args = { ehlo = { about = "name sent in EHLO (default: our own address)" } },

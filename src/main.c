@@ -8,8 +8,10 @@
 #include "output/progress.h"
 #include "scan/scanner.h"
 #include "script/load.h"
+#include "workbench/check.h"
 #include "workbench/record.h"
 #include "workbench/replay.h"
+#include "workbench/scaffold.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +32,7 @@
 
 enum status {
 	STATUS_DONE = 0,
-	STATUS_FELL_SHORT = 1, /* a host is not as --expect says */
+	STATUS_FELL_SHORT = 1, /* a host is not as --expect says, or a probe not as --check and --replay want it */
 	STATUS_USAGE = 2,      /* usage, or it could not start */
 	STATUS_INCOMPLETE = 3, /* some target not examined, or output not written */
 	STATUS_SCRIPT = 4,     /* a probe script failed */
@@ -123,24 +125,33 @@ static bool set_arguments(struct catalogue *catalogue, const struct options *opt
 	return true;
 }
 
-/* The user's own folders first, then $SCAN_SCRIPTS, then the shipped ones. */
-static bool load(struct catalogue *catalogue, const struct options *options)
+/* Where scripts are: the user's own folders first, then $SCAN_SCRIPTS, then the shipped ones, whose name goes to
+ * `shipped`. The array is the caller's to free; NULL: no memory. */
+static const char **script_paths(const struct options *options, char shipped[PATH_TEXT], size_t *count)
 {
 	const char **paths = calloc(options->scripts.count + 2, sizeof *paths);
 	const char  *environment = getenv("SCAN_SCRIPTS");
-	size_t       count = 0;
+
+	*count = 0;
+	for (size_t i = 0; paths && i < options->scripts.count; i++)
+		paths[(*count)++] = options->scripts.word[i];
+	if (paths && environment && *environment)
+		paths[(*count)++] = environment;
+	default_folder(shipped);
+	if (paths && (*count == 0 || access(shipped, F_OK) == 0))
+		paths[(*count)++] = shipped;
+	return paths;
+}
+
+static bool load(struct catalogue *catalogue, const struct options *options)
+{
+	size_t       count;
 	char         shipped[PATH_TEXT], error[PATH_TEXT + ERROR_TEXT];
+	const char **paths = script_paths(options, shipped, &count);
 	bool         good;
 
 	if (!paths)
 		return false;
-	for (size_t i = 0; i < options->scripts.count; i++)
-		paths[count++] = options->scripts.word[i];
-	if (environment && *environment)
-		paths[count++] = environment;
-	default_folder(shipped);
-	if (count == 0 || access(shipped, F_OK) == 0)
-		paths[count++] = shipped;
 	good = load_scripts(catalogue, paths, count, error, sizeof error);
 	free(paths);
 	if (!good)
@@ -506,6 +517,27 @@ static enum status replay(const struct options *options)
 	return status;
 }
 
+static enum status check(const struct options *options)
+{
+	size_t       count;
+	char         shipped[PATH_TEXT];
+	const char **paths = script_paths(options, shipped, &count);
+	bool         clean = paths && check_files(options->targets.word, options->targets.count, paths, count, stdout);
+	enum status  status = show("", 0);
+
+	free(paths);
+	return status == STATUS_DONE && !clean ? STATUS_FELL_SHORT : status;
+}
+
+static enum status make_probe(const struct options *options)
+{
+	char said[ERROR_TEXT];
+
+	if (!scaffold_make(options->subject, (uint16_t)options->port, said, sizeof said))
+		return usage(said);
+	return show(said, strlen(said));
+}
+
 static enum status with_scripts(const struct options *options)
 {
 	struct catalogue catalogue = { 0 };
@@ -536,6 +568,10 @@ static enum status act(const struct options *options)
 		break;
 	case ACTION_REPLAY:
 		return replay(options);
+	case ACTION_CHECK:
+		return check(options);
+	case ACTION_NEW:
+		return make_probe(options);
 	default:
 		return with_scripts(options);
 	}

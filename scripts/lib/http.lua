@@ -30,7 +30,7 @@ end
 local function read_fields(conn, report, fields)
   for _ = 1, LINES do
     local line, fault = banner.line(conn)
-    if fault or line == "" then return fault end
+    if fault or line:find("^\r*$") then return fault end
     local name, value = line:match("^([^:%s]+):%s*(.*)$")
     name = name and name:lower()
     if name and not fields[name] then fields[name] = value:match("^.*%S") end

@@ -2,8 +2,8 @@
 --
 --   local reply = require "reply"
 --
--- A reply is the list of its lines as they came, with the field `code`, a text of three digits. Where there
--- should be a reply and there is none, or one of more than 128 lines, the report gets a warning and the
+-- A reply is the list of its lines as they came, with the field `code`, a text of three digits, and `bytes`. Where there
+-- should be a reply and there is none, or one of more than 128 lines or 16 KiB, the report gets a warning and the
 -- result is nil: there is nothing more to be said to that server. Socket errors are raised.
 --
 -- The optional `free` is true for FTP: between the first line and the last of a reply there may be any text.
@@ -11,15 +11,15 @@
 --
 -- reply.greeting(conn, report [, free])
 --   The greeting, reported as "banner" line by line. FTP's "120 in so many minutes" does not end it.
--- reply.read(conn, report [, free])
--- reply.ask(conn, report, command [, free])
---   The next reply; the reply to a command.
+-- reply.read(conn, report [, free]) -> reply, lines
+-- reply.ask(conn, report, command [, free]) -> reply, lines
+--   The next reply; the reply to a command. `lines` is the reply, or what was good of one that came to no end.
 -- reply.quit(conn)
 --   QUIT and its reply.
 local banner = require "banner"
 local farewell = require "farewell"
 
-local LINES = 128
+local LINES, BYTES = 128, 16 * 1024
 local reply = {}
 
 -- The code of a line, and whether the line ends its reply; nil if there is none.
@@ -38,8 +38,10 @@ end
 -- Add the lines of one reply to `lines`; `read` adds one. Gives the reply, or nil and what is wrong.
 local function collect(conn, report, free, read, lines)
   lines.code = nil
-  while #lines < LINES do
-    local code, ended = parse(read(conn, report, lines))
+  while #lines < LINES and (lines.bytes or 0) < BYTES do
+    local line = read(conn, report, lines)
+    local code, ended = parse(line)
+    lines.bytes = (lines.bytes or 0) + #line
     if not lines.code then
       if not code then return nil, "not a reply" end
       lines.code = code
@@ -49,7 +51,7 @@ local function collect(conn, report, free, read, lines)
     end
     if ended then return lines end
   end
-  report.warn("oversize", "a reply of more than " .. LINES .. " lines")
+  report.warn("oversize", "a reply of more than " .. (#lines < LINES and "16 KiB" or LINES .. " lines"))
 end
 
 function reply.greeting(conn, report, free)
@@ -58,6 +60,7 @@ function reply.greeting(conn, report, free)
   repeat
     answer, wrong = collect(conn, report, free, banner.read, lines)
   until not answer or answer.code:sub(1, 1) ~= "1"
+  banner.record(report, lines)
   if wrong then banner.strange(report, wrong, lines[#lines], #lines == 1) end
   return answer
 end
@@ -65,11 +68,12 @@ end
 function reply.read(conn, report, free)
   local lines = {}
   local answer, wrong = collect(conn, report, free, next_line, lines)
-  if wrong then banner.strange(report, wrong, lines[#lines]) end
-  return answer
+  if wrong then banner.strange(report, wrong, table.remove(lines)) end
+  return answer, lines
 end
 
 function reply.ask(conn, report, command, free)
+  banner.early(conn, report)
   conn:write(command, "\r\n")
   return reply.read(conn, report, free)
 end

@@ -41,10 +41,18 @@ local function failed(report, fault, advertised)
   record(report, advertised, true, false, text)
 end
 
+-- That there was no time left for it says nothing of the server's TLS.
+local function out_of_time(report, fault, advertised)
+  record(report, advertised, true, false, false)
+  error(fault, 0)
+end
+
 function starttls.upgrade(conn, report, advertised)
   local ok, fault = pcall(conn.starttls, conn)
   if ok then
     record(report, advertised, true, true, "TLS available.")
+  elseif scan.is_error(fault) and fault.phase == "deadline" then
+    out_of_time(report, fault, advertised)
   elseif scan.is_error(fault) then
     failed(report, fault, advertised)
   else

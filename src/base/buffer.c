@@ -55,6 +55,12 @@ static size_t grown(const struct buffer *buffer, size_t wanted)
 	return capacity;
 }
 
+static bool refuse(struct buffer *buffer)
+{
+	buffer->refused = true;
+	return false;
+}
+
 /* Make room for `length` more bytes behind `end`. */
 static bool reserve(struct buffer *buffer, size_t length)
 {
@@ -62,7 +68,7 @@ static bool reserve(struct buffer *buffer, size_t length)
 	char  *bytes;
 
 	if (length > buffer_room(buffer))
-		return false;
+		return refuse(buffer);
 	if (length <= buffer->capacity - buffer->end)
 		return true;
 	compact(buffer);
@@ -71,7 +77,7 @@ static bool reserve(struct buffer *buffer, size_t length)
 	capacity = grown(buffer, buffer->end + length);
 	bytes = realloc(buffer->bytes, capacity);
 	if (!bytes)
-		return false;
+		return refuse(buffer);
 	buffer->bytes = bytes;
 	buffer->capacity = capacity;
 	return true;
@@ -104,7 +110,7 @@ bool buffer_format(struct buffer *buffer, const char *format, ...)
 	length = vasprintf(&text, format, arguments);
 	va_end(arguments);
 	if (length < 0)
-		return false;
+		return refuse(buffer);
 	good = buffer_append(buffer, text, (size_t)length);
 	free(text);
 	return good;
@@ -122,4 +128,5 @@ void buffer_clear(struct buffer *buffer)
 {
 	buffer->start = 0;
 	buffer->end = 0;
+	buffer->refused = false;
 }

@@ -19,6 +19,7 @@ struct buffer {
 	size_t end;      /* one past the last byte */
 	size_t capacity; /* size of the allocation */
 	size_t maximum;  /* most bytes ever held at once */
+	bool   refused;  /* something was, since buffer_init or buffer_clear: a text in pieces may lack one */
 };
 
 void buffer_init(struct buffer *buffer, size_t maximum);

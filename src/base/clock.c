@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-static const double nanoseconds = 1e9;
+static const double second = 1e9; /* in nanoseconds */
 
 static _Thread_local moment ahead;
 
@@ -23,9 +23,9 @@ moment clock_after(moment from, double seconds)
 {
 	if (!(seconds > 0))
 		return from;
-	if (from >= MOMENT_NEVER - 1 || seconds >= (double)(MOMENT_NEVER - 1 - from) / nanoseconds)
+	if (from >= MOMENT_NEVER - 1 || seconds >= (double)(MOMENT_NEVER - 1 - from) / second)
 		return MOMENT_NEVER - 1;
-	return from + (moment)(seconds * nanoseconds);
+	return from + (moment)(seconds * second);
 }
 
 double clock_ms(moment from, moment to)

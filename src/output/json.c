@@ -53,11 +53,11 @@ static size_t put_special(struct buffer *out, const char *bytes, size_t length)
 	return taken;
 }
 
-static void put_string(struct buffer *out, const char *bytes, size_t length)
+/* What stands between the quotes. */
+static void put_characters(struct buffer *out, const char *bytes, size_t length)
 {
 	size_t start = 0, at = 0;
 
-	buffer_append(out, "\"", 1);
 	while (at < length) {
 		if (plain((unsigned char)bytes[at])) {
 			at++;
@@ -68,7 +68,13 @@ static void put_string(struct buffer *out, const char *bytes, size_t length)
 		start = at;
 	}
 	buffer_append(out, bytes + start, length - start);
-	buffer_append(out, "\"", 1);
+}
+
+static void put_string(struct buffer *out, const char *bytes, size_t length)
+{
+	put(out, "\"");
+	put_characters(out, bytes, length);
+	put(out, "\"");
 }
 
 static void put_unsigned(struct buffer *out, uint64_t number)
@@ -173,9 +179,8 @@ static void put_object(struct buffer *out, const json_t *object, int depth)
 		put_value(out, member, depth);
 		if (!dirty(member))
 			continue;
-		put(out, ",");
-		put_string(out, key, strlen(key));
-		out->end--; /* the name goes on */
+		put(out, ",\"");
+		put_characters(out, key, strlen(key));
 		put(out, "_base64\":");
 		put_exact(out, member);
 	}
@@ -305,10 +310,16 @@ static void put_what(struct buffer *out, const struct outcome *outcome)
 	}
 }
 
-/* Nothing is appended past the buffer's maximum; if its end was not reached, the last byte fits. */
+/* All of it or nothing. */
 bool json_record(struct buffer *out, const struct host *host, const struct outcome *outcome)
 {
+	size_t length = buffer_length(out);
+
+	out->refused = false;
 	put_who(out, host, outcome);
 	put_what(out, outcome);
-	return buffer_append(out, "}\n", 2);
+	put(out, "}\n");
+	if (out->refused)
+		out->end = out->start + length;
+	return !out->refused;
 }

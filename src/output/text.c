@@ -81,8 +81,9 @@ static void reported_lines(struct buffer *out, const struct text_style *style, c
 
 	while (report_next(&outcome->report, place, &line)) {
 		paint(out, style, line.warning ? yellow : "");
-		foreign_line(out, line.bytes, line.length);
+		escape_terminal(out, line.bytes, line.length, COLUMNS);
 		paint(out, style, line.warning ? plain : "");
+		buffer_text(out, "\n");
 	}
 }
 

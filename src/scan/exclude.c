@@ -67,7 +67,8 @@ static void sort(struct exclude *exclude)
 {
 	size_t kept = 0;
 
-	qsort(exclude->ranges, exclude->range_count, sizeof *exclude->ranges, by_address);
+	if (exclude->range_count > 1)
+		qsort(exclude->ranges, exclude->range_count, sizeof *exclude->ranges, by_address);
 	for (size_t i = 0; i < exclude->range_count; i++) {
 		const struct range  *range = &exclude->ranges[i];
 		struct address       last = range_address(range, range->count - 1);

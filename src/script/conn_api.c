@@ -33,24 +33,23 @@ static void push_error(lua_State *L, const struct failure *failure)
 	luaL_setmetatable(L, error_type);
 }
 
-int conn_api_raise_failure(lua_State *L, const struct failure *failure)
-{
-	push_error(L, failure);
-	return lua_error(L);
-}
-
 /* What had come of the line that was waited for is the error's `partial`. */
-int conn_api_raise(lua_State *L, struct conn *conn)
+int conn_api_raise_failure(lua_State *L, const struct failure *failure, struct conn *conn)
 {
-	size_t      length;
-	const char *bytes = conn_unread(conn, &length);
+	size_t      length = 0;
+	const char *bytes = conn ? conn_unread(conn, &length) : NULL;
 
-	push_error(L, conn_failure(conn));
+	push_error(L, failure);
 	if (length > 0) {
 		lua_pushlstring(L, bytes, length);
 		lua_setfield(L, -2, "partial");
 	}
 	return lua_error(L);
+}
+
+int conn_api_raise(lua_State *L, struct conn *conn)
+{
+	return conn_api_raise_failure(L, conn_failure(conn), conn);
 }
 
 /* [-0, +0, -] Copy a text field of the table at `index`. */
@@ -369,6 +368,15 @@ static int push_local(lua_State *L, const struct conn *conn)
 	return push_address(L, &local);
 }
 
+static int push_unread(lua_State *L, const struct conn *conn)
+{
+	size_t length;
+
+	conn_unread(conn, &length);
+	lua_pushinteger(L, (lua_Integer)length);
+	return 1;
+}
+
 static int push_field(lua_State *L, struct conn *conn, const char *field)
 {
 	const struct task *task = wait_task(L);
@@ -379,6 +387,8 @@ static int push_field(lua_State *L, struct conn *conn, const char *field)
 		return push_address(L, conn_remote(conn));
 	if (strcmp(field, "local_address") == 0)
 		return push_local(L, conn);
+	if (strcmp(field, "unread") == 0)
+		return push_unread(L, conn);
 	if (strcmp(field, "port") == 0)
 		lua_pushinteger(L, address_port(conn_remote(conn)));
 	else if (strcmp(field, "host") == 0)

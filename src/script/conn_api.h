@@ -29,9 +29,10 @@ struct handle *conn_api_push(struct lua_State *L, struct task *task, struct conn
 /* Empty all handles of the task; connections that it owns are closed and freed. Never raises. */
 void conn_api_release(struct task *task);
 
-/* Raise a socket error: a table {phase, code, message, errno} whose tostring is "[phase] message". */
+/* Raise a socket error: a table {phase, code, message, errno, partial} whose tostring is "[phase] message".
+ * The first raises the connection's own failure; in the second `conn` (may be NULL) is for `partial` only. */
 int conn_api_raise(struct lua_State *L, struct conn *conn);
-int conn_api_raise_failure(struct lua_State *L, const struct failure *failure);
+int conn_api_raise_failure(struct lua_State *L, const struct failure *failure, struct conn *conn);
 
 /* Is the value at `index` a socket error? If so fill `failure` from it. [-0, +0, -] */
 bool conn_api_error(struct lua_State *L, int index, struct failure *failure);

@@ -78,6 +78,15 @@ static bool is_mysql(const unsigned char *bytes, size_t length)
 	       (length == 4 || bytes[4] == 10 || bytes[4] == 0xff);
 }
 
+/* The SETTINGS or the GOAWAY with which HTTP/2 begins: three bytes of length, type, no flags, stream 0. */
+static bool is_http2(const unsigned char *bytes, size_t length)
+{
+	static const unsigned char whole_connection[5] = { 0 };
+
+	return length >= 9 && bytes[0] == 0 && (bytes[3] == 4 || bytes[3] == 7) &&
+	       memcmp(bytes + 4, whole_connection, sizeof whole_connection) == 0;
+}
+
 const char *greeting_likeness(const char *bytes, size_t length)
 {
 	static const struct {
@@ -91,5 +100,7 @@ const char *greeting_likeness(const char *bytes, size_t length)
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (begins(bytes, length, known[i].start))
 			return known[i].name;
+	if (is_http2((const unsigned char *)bytes, length))
+		return "http2";
 	return is_mysql((const unsigned char *)bytes, length) ? "mysql" : NULL;
 }

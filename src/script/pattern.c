@@ -227,15 +227,15 @@ static inline const char *item_end(struct matcher *m, const char *p)
 
 /* --- taking back ----------------------------------------------------------------------------- */
 
-/* Go on at the place, with a choice open. */
-static struct place keep(struct matcher *m, struct place at, const struct choice *choice)
+/* A choice to be filled in; NULL: there are too many. */
+static inline struct choice *open_choice(struct matcher *m, enum kind kind)
 {
 	if (m->open == CHOICES) {
 		give_up(m);
-		return stuck;
+		return NULL;
 	}
-	choices[m->open++] = *choice;
-	return at;
+	choices[m->open].kind = kind;
+	return &choices[m->open++];
 }
 
 /* Where to go on with the topmost choice made another way; stuck if there is no other. */
@@ -279,41 +279,43 @@ static struct place retreat(struct matcher *m)
 
 /* --- going on: where the match is after what stands at its place; stuck if that does not fit ----- */
 
-static bool take_one(struct matcher *m, struct place at, const char *end)
+static inline bool take_one(struct matcher *m, struct place at, const char *end)
 {
 	return at.s < m->subject_end && takes(m, (unsigned char)*at.s, at.p, end);
 }
 
+/* From `least` on the item has not to be taken, but is, as often as possible. */
 static struct place expand(struct matcher *m, struct place at, const char *end, const char *least)
 {
-	struct choice choice = { .kind = GREEDY, .least = least, .item = at.p, .next = end + 1 };
-	const char   *from = at.s;
+	const char    *from = at.s;
+	struct choice *choice;
 
 	while (take_one(m, at, end))
 		at.s++;
-	choice.now = at.s;
-	if (!spend(m, (size_t)(at.s - from)))
+	choice = spend(m, (size_t)(at.s - from)) ? open_choice(m, GREEDY) : NULL;
+	if (!choice)
 		return stuck;
-	return keep(m, (struct place){ at.s, end + 1 }, &choice);
+	choice->least = least;
+	choice->now = at.s;
+	choice->next = end + 1;
+	return (struct place){ at.s, end + 1 };
 }
 
-/* An item that ends at `end` and is repeated. As in Lua, what cannot be taken even once leaves no choice open. */
+/* An item that ends at `end`, is repeated, and can be taken at least once. */
 static struct place repeat(struct matcher *m, struct place at, const char *end)
 {
-	struct choice choice = { .kind = LAZY, .now = at.s, .item = at.p, .next = end + 1 };
+	struct choice *choice;
 
-	if (!take_one(m, at, end))
-		return *end == '+' ? stuck : (struct place){ at.s, end + 1 };
-	switch (*end) {
-	case '-':
-		return keep(m, (struct place){ at.s, end + 1 }, &choice);
-	case '?':
-		choice.kind = OPTIONAL;
-		choice.now++;
-		return keep(m, (struct place){ at.s + 1, end + 1 }, &choice);
-	default:
+	if (*end == '*' || *end == '+')
 		return expand(m, (struct place){ at.s + 1, at.p }, end, at.s + (*end == '+'));
-	}
+	choice = open_choice(m, *end == '?' ? OPTIONAL : LAZY);
+	if (!choice)
+		return stuck;
+	at.s += *end == '?';
+	choice->now = at.s;
+	choice->item = at.p;
+	choice->next = end + 1;
+	return (struct place){ at.s, end + 1 };
 }
 
 static inline bool repeats(char byte)
@@ -327,36 +329,41 @@ static inline struct place single(struct matcher *m, struct place at)
 
 	if (!end)
 		return stuck;
-	if (end < m->pattern_end && repeats(*end))
+	if (end == m->pattern_end || !repeats(*end))
+		return take_one(m, at, end) ? (struct place){ at.s + 1, end } : stuck;
+	if (take_one(m, at, end))
 		return repeat(m, at, end);
-	return take_one(m, at, end) ? (struct place){ at.s + 1, end } : stuck;
+	/* As in Lua, what cannot be taken even once leaves no choice open. */
+	return *end == '+' ? stuck : (struct place){ at.s, end + 1 };
 }
 
 static struct place open_capture(struct matcher *m, struct place at)
 {
-	struct choice choice = { .kind = OPENED };
-	bool          position = at.p + 1 < m->pattern_end && at.p[1] == ')';
+	bool position = at.p + 1 < m->pattern_end && at.p[1] == ')';
 
 	if (m->count == PATTERN_CAPTURES)
 		return refuse(m, "too many captures");
 	captures[m->count].start = (size_t)(at.s - m->subject);
 	captures[m->count++].length = position ? PATTERN_POSITION : PATTERN_OPEN;
 	at.p += position ? 2 : 1;
-	return keep(m, at, &choice);
+	return open_choice(m, OPENED) ? at : stuck;
 }
 
 static struct place close_capture(struct matcher *m, struct place at)
 {
-	struct choice choice = { .kind = CLOSED, .index = m->count };
+	struct choice *choice;
+	size_t         index = m->count;
 
-	while (choice.index > 0 && captures[choice.index - 1].length != PATTERN_OPEN)
-		choice.index--;
-	if (choice.index == 0)
+	while (index > 0 && captures[index - 1].length != PATTERN_OPEN)
+		index--;
+	if (index == 0)
 		return refuse(m, "invalid pattern capture");
-	choice.index--;
-	captures[choice.index].length = at.s - m->subject - (ptrdiff_t)captures[choice.index].start;
-	at.p++;
-	return keep(m, at, &choice);
+	captures[index - 1].length = at.s - m->subject - (ptrdiff_t)captures[index - 1].start;
+	choice = open_choice(m, CLOSED);
+	if (!choice)
+		return stuck;
+	choice->index = index - 1;
+	return (struct place){ at.s, at.p + 1 };
 }
 
 /* %1: what that capture holds, once more. */
@@ -411,35 +418,39 @@ static struct place frontier(struct matcher *m, struct place at)
 	return (struct place){ at.s, end };
 }
 
-static struct place escape(struct matcher *m, struct place at)
+/* Is what stands at `p` not a single byte, repeated or not? */
+static inline bool is_special(const struct matcher *m, const char *p)
 {
-	char letter = at.p + 1 < m->pattern_end ? at.p[1] : '\0';
+	bool last = p + 1 == m->pattern_end;
 
-	if (letter == 'b')
-		return balanced(m, at);
-	if (letter == 'f')
-		return frontier(m, at);
-	if (is_digit((unsigned char)letter))
-		return same_again(m, at);
-	return single(m, at);
+	switch (*p) {
+	case '(':
+	case ')':
+		return true;
+	case '$':
+		return last;
+	case '%':
+		return !last && (p[1] == 'b' || p[1] == 'f' || is_digit((unsigned char)p[1]));
+	default:
+		return false;
+	}
 }
 
-static inline struct place advance(struct matcher *m, struct place at)
+static struct place special(struct matcher *m, struct place at)
 {
 	switch (*at.p) {
 	case '(':
 		return open_capture(m, at);
 	case ')':
 		return close_capture(m, at);
-	case '%':
-		return escape(m, at);
 	case '$':
-		if (at.p + 1 < m->pattern_end)
-			return single(m, at);
 		return at.s == m->subject_end ? (struct place){ at.s, at.p + 1 } : stuck;
 	default:
-		return single(m, at);
+		break;
 	}
+	if (at.p[1] == 'b')
+		return balanced(m, at);
+	return at.p[1] == 'f' ? frontier(m, at) : same_again(m, at);
 }
 
 /* Where the match that begins at `s` ends; NULL if there is none. */
@@ -454,7 +465,7 @@ static const char *match_at(struct matcher *m, const char *s, const char *patter
 	while (at.p < m->pattern_end) {
 		if (!spend(m, 1))
 			return NULL;
-		at = advance(m, at);
+		at = is_special(m, at.p) ? special(m, at) : single(m, at);
 		if (!at.s)
 			at = retreat(m);
 		if (!at.s)
@@ -476,8 +487,13 @@ bool pattern_plain(const char *pattern, size_t length)
 /* Must every match begin with the pattern's first byte, just as it is? */
 static bool begins_plainly(const struct pattern_search *search)
 {
-	return search->pattern_length > 0 && !strchr("$.([%)", search->pattern[0]) &&
-	       (search->pattern_length == 1 || !strchr("*?-", search->pattern[1]));
+	const char *p = search->pattern;
+
+	if (search->anchored || search->pattern_length == 0)
+		return false;
+	if (*p == '$' || *p == '.' || *p == '(' || *p == ')' || *p == '[' || *p == '%')
+		return false;
+	return search->pattern_length == 1 || p[1] == '+' || !repeats(p[1]);
 }
 
 /* The next place at or after `s` where a match may begin; NULL: there is none. */
@@ -497,7 +513,7 @@ static void look(struct matcher *m, const struct pattern_search *search, size_t 
                  struct pattern_match *match)
 {
 	const char *s = m->subject + start, *end;
-	bool        plainly = !search->anchored && begins_plainly(search);
+	bool        plainly = begins_plainly(search);
 
 	while ((s = next_place(m, s, search, plainly)) != NULL) {
 		end = match_at(m, s, search->pattern);

@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* How a coroutine left the processor for good. */
-enum exit { EXIT_RETURN, EXIT_ERROR, EXIT_DEADLINE, EXIT_KILLED, EXIT_MEMORY, EXIT_STRAY_YIELD };
+enum exit { EXIT_RETURN, EXIT_ERROR, EXIT_KILLED, EXIT_MEMORY, EXIT_STRAY_YIELD };
 
 static void end(struct task *task, enum exit exit);
 
@@ -110,10 +110,7 @@ void task_start(const struct task_setup *setup)
 
 void task_wake(struct task *task)
 {
-	if (task->wait.expired && loop_now(task->setup.vm->loop) >= task->setup.deadline)
-		end(task, EXIT_DEADLINE);
-	else
-		resume(task, 0);
+	resume(task, 0);
 }
 
 /* --- ending ---------------------------------------------------------------------------------- */
@@ -161,11 +158,6 @@ static void judge(const struct task *task, enum exit exit, struct task_result *r
 		break;
 	case EXIT_ERROR:
 		judge_error(task, result);
-		break;
-	case EXIT_DEADLINE:
-		result->end = TASK_FAILED;
-		failure_set(&result->failure, PHASE_DEADLINE, "too-slow", "not finished within %g s",
-		            task->setup.deadline_seconds);
 		break;
 	case EXIT_KILLED:
 		judge_broken(task, result, "script-killed",
@@ -236,9 +228,10 @@ static void judge_greeting(lua_State *L, const struct task *task)
 static void note_silence(const struct task *task, const struct task_result *result)
 {
 	const struct failure *failure = &result->failure;
+	bool in_vain = failure->phase == PHASE_DEADLINE ||
+	               (failure->phase == PHASE_READ && strcmp(failure->code, "timeout") == 0);
 
-	if (failure->phase == PHASE_READ && strcmp(failure->code, "timeout") == 0 &&
-	    conn_silent(task->setup.conn))
+	if (in_vain && conn_silent(task->setup.conn))
 		report_note(task->setup.report, "silent", failure->message, strlen(failure->message));
 }
 

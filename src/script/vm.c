@@ -25,6 +25,7 @@ static void *allocate(void *context, void *block, size_t old, size_t size)
 {
 	struct vm *vm = context;
 	size_t     held = block ? old : 0;
+	size_t     limit = vm->memory_limit + vm->task_count * VM_PROBE_MEMORY;
 	void      *moved;
 
 	if (size == 0) {
@@ -32,7 +33,7 @@ static void *allocate(void *context, void *block, size_t old, size_t size)
 		vm->memory -= held;
 		return NULL;
 	}
-	if (size > held && vm->memory - held + size > vm->memory_limit)
+	if (size > held && vm->memory - held + size > limit)
 		return NULL;
 	moved = block ? pool_resize(&vm->pool, block, held, size) : pool_take(&vm->pool, size);
 	if (!moved && size <= held)

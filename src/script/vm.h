@@ -21,7 +21,9 @@
 struct lua_State;
 struct task;
 
-enum { VM_MEMORY = 16 * 1024 * 1024 }; /* beyond what the scripts themselves take */
+/* Beyond what the scripts themselves take; and for each probe that is running as much again as a server can
+ * make it hold, so that no number of talkative servers uses up what is there for all. */
+enum { VM_MEMORY = 16 * 1024 * 1024, VM_PROBE_MEMORY = 128 * 1024 };
 
 struct vm {
 	struct lua_State       *state;

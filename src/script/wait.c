@@ -72,6 +72,22 @@ static int overdue(lua_State *L, struct task *task)
 	return conn_api_raise(L, conn);
 }
 
+static bool is_late(const struct task *task)
+{
+	return loop_now(task->setup.vm->loop) >= task->setup.deadline;
+}
+
+/* The time of the whole probe is over. A script that catches this can still report what it knows; but from now
+ * on every wait ends like this, at once, and its CPU time is counted. */
+static int fail_late(lua_State *L, struct task *task)
+{
+	struct failure failure;
+
+	wait_forget(task);
+	failure_set(&failure, PHASE_DEADLINE, "too-slow", "not finished within %g s", task->setup.deadline_seconds);
+	return conn_api_raise_failure(L, &failure, task->wait.conn);
+}
+
 /* The only continuation: `context` is the step. */
 static int go_on(lua_State *L, int status, lua_KContext context)
 {
@@ -81,6 +97,8 @@ static int go_on(lua_State *L, int status, lua_KContext context)
 	int          results = step(L, task);
 
 	(void)status;
+	if (is_late(task) && (results == WAIT || (expired && !task->wait.conn)))
+		return fail_late(L, task);
 	if (results != WAIT)
 		return results;
 	if (expired && task->wait.conn)

@@ -212,7 +212,7 @@ static void put_broken(struct notes *notes, const char *why, size_t length)
 	static const char plain[] = "the server answered in plain text: ", alert[] = "the server sent alert ";
 	size_t            quoted = sizeof plain - 1, number = sizeof alert - 1;
 
-	bool              injected = begins(why, length, "plain text where TLS should start");
+	bool injected = begins(why, length, "plain text where TLS should start");
 
 	if (injected && notes->last == 'S')
 		join_run(notes);
@@ -387,8 +387,8 @@ static void put_reported(struct buffer *out, const struct reported *reported)
 	json_decref(record);
 }
 
-void conversation_write(struct buffer *out, const char *about, const struct head *head, const struct notes *notes,
-                        const struct reported *reported)
+void conversation_write(struct buffer *out, const char *about, const struct head *head,
+                        const struct notes *notes, const struct reported *reported)
 {
 	buffer_format(out, "# %s\n", about);
 	put_head(out, head);
@@ -528,11 +528,13 @@ static void read_head_line(struct reading *reading, char *text)
 	char *value, *end;
 
 	if (reading->body) {
-		refuse(reading, "the head must come before what is said, and what is said begins with S:, C: or T:");
+		refuse(reading,
+		       "the head must come before what is said, and what is said begins with S:, C: or T:");
 		return;
 	}
 	if (!colon) {
-		refuse(reading, "neither a line of the head (NAME: VALUE) nor something said (S:, C:, T:) or reported (R:)");
+		refuse(reading, "neither a line of the head (NAME: VALUE) nor something said (S:, C:, T:) or "
+		                "reported (R:)");
 		return;
 	}
 	*colon = '\0';
@@ -587,11 +589,13 @@ static struct turn *add_turn(struct reading *reading, enum turn_kind kind, unsig
 	return turn;
 }
 
-static bool read_words(struct reading *reading, struct phrase *words, const char *text, size_t length, bool escapes)
+static bool read_words(struct reading *reading, struct phrase *words, const char *text, size_t length,
+                       bool escapes)
 {
 	const char *fault;
 
-	return phrase_read(words, text, length, escapes, reading->conversation->facts, &fault) || refuse(reading, "%s", fault);
+	return phrase_read(words, text, length, escapes, reading->conversation->facts, &fault) ||
+	       refuse(reading, "%s", fault);
 }
 
 static bool add_line_end(struct reading *reading, struct phrase *words)
@@ -602,11 +606,13 @@ static bool add_line_end(struct reading *reading, struct phrase *words)
 static void read_server(struct reading *reading, unsigned connection, char mark, const char *text)
 {
 	const struct conversation *conversation = reading->conversation;
-	const struct turn         *before = conversation->turns + conversation->turn_count - 1;
+	const struct turn         *before = NULL;
 	bool                       glued = mark == '+';
 	struct turn               *turn;
 
-	if (glued && !(conversation->turn_count > 0 && before->kind == TURN_SAYS && before->connection == connection)) {
+	if (conversation->turn_count > 0)
+		before = &conversation->turns[conversation->turn_count - 1];
+	if (glued && !(before && before->kind == TURN_SAYS && before->connection == connection)) {
 		refuse(reading, "S+ has nothing before it to come in one piece with");
 		return;
 	}
@@ -646,7 +652,8 @@ static void read_client(struct reading *reading, unsigned connection, char mark,
 	else if (turn->words.count == 0)
 		refuse(reading, "C- without words");
 	else if (phrase_stretches(&turn->words))
-		refuse(reading, "in C- the end of a mark cannot be known; say {any:N}, with the number of bytes");
+		refuse(reading,
+		       "in C- the end of a mark cannot be known; say {any:N}, with the number of bytes");
 }
 
 static void read_connect(struct reading *reading, unsigned connection, const char *text)
@@ -753,7 +760,9 @@ static void read_mark(struct reading *reading, const char *text)
 	else if (who == 'R' && mark == '=' && !numbered)
 		read_json_line(reading, words);
 	else if (!mark || !strchr(who == 'S' ? ":-+*!" : who == 'C' ? ":-!" : who == 'T' ? ":" : "", mark))
-		refuse(reading, "a line begins with S: S- S+ S* S! C: C- C! T: R: R= or with | + #, not with \"%.3s\"", text);
+		refuse(reading,
+		       "a line begins with S: S- S+ S* S! C: C- C! T: R: R= or with | + #, not with \"%.3s\"",
+		       text);
 	else if (reading->closed & 1U << connection && !(who == 'S' && mark == '!'))
 		refuse(reading, "behind the end of the connection nothing more can be said on it");
 	else if (who == 'S' && mark == '!')

@@ -103,7 +103,7 @@ struct notes {
 	double        ms;         /* of the last event */
 	char          last;       /* who it was: 'S', 'C', 'T' or 0 */
 	unsigned      connection; /* on which one */
-	bool          cut, ended;   /* ended: the server closed, which is not written yet */
+	bool          cut, ended; /* ended: the server closed, which is not written yet */
 };
 
 void notes_init(struct notes *notes);
@@ -125,19 +125,19 @@ void reported_free(struct reported *reported);
 
 /* Append the whole file to `out`, which has room for CONVERSATION_BYTES. `about` becomes the comment at the
  * top, `reported` may be NULL. The head's defaults are left out. */
-void conversation_write(struct buffer *out, const char *about, const struct head *head, const struct notes *notes,
-                        const struct reported *reported);
+void conversation_write(struct buffer *out, const char *about, const struct head *head,
+                        const struct notes *notes, const struct reported *reported);
 
 /* --- reading one ----------------------------------------------------------------------------- */
 
 enum turn_kind {
-	TURN_SAYS,    /* the server says .words; .glued: in one piece with what is before */
-	TURN_REPEATS, /* ... over and over */
-	TURN_HEARS,   /* the client says .words */
-	TURN_SECURES, /* the handshake, to its end */
-	TURN_HELLO,   /* the client's hello, which is not answered */
-	TURN_BORDER,  /* a segment ends */
-	TURN_PAUSES,  /* for .seconds */
+	TURN_SAYS,     /* the server says .words; .glued: in one piece with what is before */
+	TURN_REPEATS,  /* ... over and over */
+	TURN_HEARS,    /* the client says .words */
+	TURN_SECURES,  /* the handshake, to its end */
+	TURN_HELLO,    /* the client's hello, which is not answered */
+	TURN_BORDER,   /* a segment ends */
+	TURN_PAUSES,   /* for .seconds */
 	TURN_CONNECTS, /* the client connects to .port */
 	TURN_CLOSES,
 	TURN_RESETS

@@ -25,7 +25,7 @@ enum { MARKS = sizeof marks / sizeof *marks };
 
 /* What is being read. */
 struct reading {
-	struct phrase    *phrase;
+	struct phrase     *phrase;
 	const char        *at, *end;
 	const struct fact *facts;
 	const char        *fault;
@@ -62,7 +62,8 @@ static bool refuse(struct reading *reading, const char *fault)
 
 static bool add_byte(struct reading *reading, unsigned byte)
 {
-	return add(reading->phrase, (struct token){ .byte = (unsigned char)byte }) || refuse(reading, "not enough memory");
+	return add(reading->phrase, (struct token){ .byte = (unsigned char)byte }) ||
+	       refuse(reading, "not enough memory");
 }
 
 static int hex_digit(char digit)
@@ -87,7 +88,8 @@ static bool read_escape(struct reading *reading)
 	if (left < 3 || *reading->at != 'x' || hex_digit(reading->at[1]) < 0 || hex_digit(reading->at[2]) < 0)
 		return refuse(reading, "a backslash wants r, n, t, 0, e, xNN or another one behind it");
 	reading->at += 3;
-	return add_byte(reading, (unsigned)hex_digit(reading->at[-2]) << 4 | (unsigned)hex_digit(reading->at[-1]));
+	return add_byte(reading,
+	                (unsigned)hex_digit(reading->at[-2]) << 4 | (unsigned)hex_digit(reading->at[-1]));
 }
 
 static bool is_word(const char *name, size_t length, const char *word)
@@ -101,7 +103,8 @@ static bool read_width(struct reading *reading, const char *digits, size_t lengt
 	unsigned width = 0;
 
 	for (size_t i = 0; i < length && width <= UINT16_MAX; i++)
-		width = digits[i] >= '0' && digits[i] <= '9' ? width * 10 + (unsigned)(digits[i] - '0') : UINT16_MAX + 1;
+		width = digits[i] >= '0' && digits[i] <= '9' ? width * 10 + (unsigned)(digits[i] - '0')
+		                                             : UINT16_MAX + 1;
 	if (width == 0 || width > UINT16_MAX)
 		return refuse(reading, "{any:N} wants a number from 1 to 65535");
 	return add(reading->phrase, (struct token){ .mark = MARK_BYTES, .width = (unsigned short)width }) ||
@@ -131,8 +134,8 @@ static bool read_mark(struct reading *reading)
 	return add_byte(reading, '{');
 }
 
-bool phrase_read(struct phrase *phrase, const char *text, size_t length, bool escapes, const struct fact *facts,
-                  const char **fault)
+bool phrase_read(struct phrase *phrase, const char *text, size_t length, bool escapes,
+                 const struct fact *facts, const char **fault)
 {
 	struct reading reading = { .phrase = phrase, .at = text, .end = text + length, .facts = facts };
 	bool           good = true;
@@ -201,7 +204,9 @@ static bool takes(const struct token *token, unsigned char byte)
 	case MARK_NUMBER:
 		return byte >= '0' && byte <= '9';
 	case MARK_DATE:
-		return byte != '\0' && strchr("0123456789 ,:.+-/()ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", byte);
+		return byte != '\0' &&
+		       strchr("0123456789 ,:.+-/()ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+		              byte);
 	}
 	return false;
 }
@@ -243,7 +248,8 @@ static void stretch(bool *reach, const struct token *token, const char *bytes, s
 	}
 }
 
-static void step(bool *reach, const struct token *token, const struct token *end, const char *bytes, size_t length)
+static void step(bool *reach, const struct token *token, const struct token *end, const char *bytes,
+                 size_t length)
 {
 	for (size_t i = length + 1; i-- > 0;) {
 		size_t taken = reach[i] ? fixed(token, end, bytes + i, length - i) : SIZE_MAX;

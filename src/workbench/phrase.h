@@ -11,8 +11,8 @@ enum mark { MARK_NONE, MARK_ANY, MARK_BYTES, MARK_WORD, MARK_NUMBER, MARK_DATE }
 
 /* A byte, or a mark. */
 struct token {
-	unsigned char  mark; /* enum mark */
-	unsigned char  byte; /* MARK_NONE */
+	unsigned char  mark;  /* enum mark */
+	unsigned char  byte;  /* MARK_NONE */
 	unsigned short width; /* MARK_BYTES */
 };
 
@@ -28,8 +28,8 @@ struct fact {
 
 /* Read `text`; with `escapes`, \r, \n, \t, \0, \e, \xNN and \\ stand for bytes. `facts` ends with a NULL name,
  * and may be NULL. False: `fault` says why; static text. */
-bool phrase_read(struct phrase *phrase, const char *text, size_t length, bool escapes, const struct fact *facts,
-                  const char **fault);
+bool phrase_read(struct phrase *phrase, const char *text, size_t length, bool escapes,
+                 const struct fact *facts, const char **fault);
 bool phrase_add(struct phrase *phrase, const char *bytes, size_t length); /* false: no memory */
 void phrase_free(struct phrase *phrase);
 

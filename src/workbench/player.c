@@ -19,7 +19,7 @@ enum { HANDSHAKE = 22 };
 /* Something to be done: a turn, or several turns of words that are said as one. */
 struct step {
 	enum turn_kind     kind;
-	const struct turn *turn; /* the first */
+	const struct turn *turn;       /* the first */
 	size_t             start, end; /* in the score's words */
 	size_t             run;        /* where the run of words began */
 };
@@ -196,7 +196,8 @@ struct player {
 	char                fault[FAULT_TEXT];
 };
 
-struct player *player_new(struct loop *loop, const struct score *score, struct cut cut, struct tls_context *tls)
+struct player *player_new(struct loop *loop, const struct score *score, struct cut cut,
+                          struct tls_context *tls)
 {
 	struct player *player = calloc(1, sizeof *player);
 
@@ -238,7 +239,8 @@ void player_free(struct player *player)
 }
 
 /* It is over with the first fault: the client is hung up on. */
-__attribute__((format(printf, 3, 4))) static bool blame(struct player *player, unsigned line, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static bool blame(struct player *player, unsigned line,
+                                                        const char *format, ...)
 {
 	const struct conversation *conversation = player->score->conversation;
 	va_list                    arguments;
@@ -273,7 +275,8 @@ static struct shown show(const char *bytes, size_t length)
 		length -= 2;
 	buffer_init(&text, sizeof shown.text - 4);
 	phrase_quote(&text, bytes, cut ? SHOWN : length);
-	snprintf(shown.text, sizeof shown.text, "%.*s%s", (int)buffer_length(&text), buffer_bytes(&text), cut ? "..." : "");
+	snprintf(shown.text, sizeof shown.text, "%.*s%s", (int)buffer_length(&text), buffer_bytes(&text),
+	         cut ? "..." : "");
 	buffer_free(&text);
 	return shown;
 }
@@ -286,9 +289,10 @@ static struct shown show_heard(const struct side *side)
 enum io player_dial(struct player *player, struct conn *conn, const struct address *address)
 {
 	const struct head *head = &player->score->conversation->head;
-	struct side       *side = player->dialled < CONVERSATION_CONNECTIONS ? &player->sides[++player->dialled] : NULL;
-	int                ends[2];
-	enum io            result;
+	struct side *side = player->dialled < CONVERSATION_CONNECTIONS ? &player->sides[++player->dialled]
+	                                                               : NULL;
+	int          ends[2];
+	enum io      result;
 
 	if (!side || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
 		return conn_adopt(conn, -1);
@@ -300,7 +304,8 @@ enum io player_dial(struct player *player, struct conn *conn, const struct addre
 	conn_pretend(conn, address, &head->local);
 	if (player->dialled > player->score->connections)
 		blame(player, player->score->conversation->last_line,
-		      "the client opens another connection, to port %u, of which nothing is said here; what is said on "
+		      "the client opens another connection, to port %u, of which nothing is said here; what "
+		      "is said on "
 		      "it begins with S%u:, C%u:, T%u:",
 		      side->port, player->dialled, player->dialled, player->dialled);
 	return result;
@@ -414,8 +419,8 @@ static bool say(struct player *player, struct side *side, const struct step *ste
 	if (side->gone || step->end == step->start)
 		return next_step(player);
 	if (buffer_length(&side->heard) > 0)
-		return blame(player, step->turn->line, "the client says \"%s\" before the server has said this",
-		             show_heard(side).text);
+		return blame(player, step->turn->line,
+		             "the client says \"%s\" before the server has said this", show_heard(side).text);
 	end = segment_end(player->score, step, start, player->cut);
 	speak(side, buffer_bytes(&player->score->words) + start, end - start);
 	player->place = end;
@@ -473,7 +478,8 @@ static bool expect(struct player *player, struct side *side, const struct step *
 static bool begun(struct player *player, struct side *side, const struct step *step)
 {
 	if (buffer_length(&side->heard) > 0 && *buffer_bytes(&side->heard) != HANDSHAKE)
-		blame(player, step->turn->line, "the client says \"%s\", where a TLS handshake is due", show_heard(side).text);
+		blame(player, step->turn->line, "the client says \"%s\", where a TLS handshake is due",
+		      show_heard(side).text);
 	else if (buffer_length(&side->heard) == 0 && side->gone)
 		blame(player, step->turn->line, "the client leaves where a TLS handshake is due");
 	return !player->fault[0] && buffer_length(&side->heard) > 0;
@@ -537,7 +543,8 @@ static bool end_words(struct player *player, struct side *side)
 	if (side->secure) {
 		tls_goodbye(side->tls);
 		collect(side);
-		send(side->fd, buffer_bytes(&side->out), buffer_length(&side->out), MSG_DONTWAIT | MSG_NOSIGNAL);
+		send(side->fd, buffer_bytes(&side->out), buffer_length(&side->out),
+		     MSG_DONTWAIT | MSG_NOSIGNAL);
 		buffer_clear(&side->out);
 	}
 	shutdown(side->fd, SHUT_WR);
@@ -557,7 +564,8 @@ static bool break_off(struct player *player, struct side *side)
 static bool check_port(struct player *player, const struct side *side, const struct step *step)
 {
 	if (side->port != step->turn->port)
-		return blame(player, step->turn->line, "the client connects to port %u, not %u", side->port, step->turn->port);
+		return blame(player, step->turn->line, "the client connects to port %u, not %u", side->port,
+		             step->turn->port);
 	return next_step(player);
 }
 
@@ -596,7 +604,8 @@ static bool keep_silent(struct player *player)
 {
 	for (unsigned i = 1; i <= player->dialled; i++)
 		if (buffer_length(&player->sides[i].heard) > 0)
-			return blame(player, player->score->conversation->last_line, "at the end the client still says \"%s\"",
+			return blame(player, player->score->conversation->last_line,
+			             "at the end the client still says \"%s\"",
 			             show_heard(&player->sides[i]).text);
 	return false;
 }
@@ -636,6 +645,7 @@ void player_finish(struct player *player)
 		return;
 	step = &player->score->steps[player->at];
 	blame(player, step->turn->line,
-	      player->sides[step->turn->connection].dialled ? "the client leaves before this"
-	                                                    : "the client leaves and has not opened this connection");
+	      player->sides[step->turn->connection].dialled
+	          ? "the client leaves before this"
+	          : "the client leaves and has not opened this connection");
 }

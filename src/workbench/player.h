@@ -46,7 +46,8 @@ struct cut {
 struct player;
 
 /* All it is given must outlive it; `tls` is a server's. NULL: no memory. */
-struct player *player_new(struct loop *loop, const struct score *score, struct cut cut, struct tls_context *tls);
+struct player *player_new(struct loop *loop, const struct score *score, struct cut cut,
+                          struct tls_context *tls);
 void           player_free(struct player *player); /* NULL is fine */
 
 /* A connection for the client. */

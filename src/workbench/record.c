@@ -122,7 +122,8 @@ static void add_arguments(struct head *head, const struct script *script)
 		const struct argument *argument = &script->arguments[i];
 		char                  *setting = NULL;
 
-		if (argument->value && asprintf(&setting, "%s.%s=%s", script->name, argument->name, argument->value) >= 0)
+		if (argument->value &&
+		    asprintf(&setting, "%s.%s=%s", script->name, argument->name, argument->value) >= 0)
 			head_add_argument(head, setting);
 		free(setting);
 	}
@@ -159,7 +160,8 @@ static void describe(char *about, size_t size, const struct host *host, const st
 
 	if (gmtime_r(&now, &utc))
 		strftime(when, sizeof when, "%Y-%m-%d", &utc);
-	snprintf(about, size, "%s on %s, port %u, on %s", outcome->service, host->target.name, outcome->port, when);
+	snprintf(about, size, "%s on %s, port %u, on %s", outcome->service, host->target.name, outcome->port,
+	         when);
 }
 
 static void put_conversation(struct buffer *text, const struct record *record, const struct session *session,
@@ -206,7 +208,8 @@ static void save(struct record *record, const struct session *session, const str
 	buffer_init(&text, CONVERSATION_BYTES);
 	put_conversation(&text, record, session, host, outcome);
 	if (buffer_length(&text) > 0)
-		error = path_of(&path, record, host, outcome) ? write_file(buffer_bytes(&path), &text) : ENAMETOOLONG;
+		error = path_of(&path, record, host, outcome) ? write_file(buffer_bytes(&path), &text)
+		                                              : ENAMETOOLONG;
 	if (error != 0)
 		atomic_compare_exchange_strong(&record->error, &none, error);
 	buffer_free(&path);

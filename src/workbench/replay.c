@@ -35,15 +35,15 @@ struct replay {
 
 /* One conversation played once. */
 struct play {
-	struct replay         *replay;
-	const struct file     *file;
-	struct settings        settings;
-	struct choice          choice;
-	struct player         *player;
-	struct host           *host;
-	const struct outcome  *outcome; /* once it is over */
-	FILE                  *trace;
-	int                    quiet;
+	struct replay        *replay;
+	const struct file    *file;
+	struct settings       settings;
+	struct choice         choice;
+	struct player        *player;
+	struct host          *host;
+	const struct outcome *outcome; /* once it is over */
+	FILE                 *trace;
+	int                   quiet;
 };
 
 /* --- playing once ---------------------------------------------------------------------------- */
@@ -139,7 +139,8 @@ static bool play_once(struct play *play, const struct score *score, struct cut c
 	play->outcome = NULL;
 	play->quiet = 0;
 	play->player = player_new(replay->loop, score, cut, replay->server);
-	play->host = play->player && have_vm(replay) ? new_host(&score->conversation->head, &play->choice) : NULL;
+	play->host = play->player && have_vm(replay) ? new_host(&score->conversation->head, &play->choice)
+	                                             : NULL;
 	good = play->host != NULL;
 	if (good) {
 		visit_start(&(struct visit_setup){ .settings = &play->settings,
@@ -163,15 +164,16 @@ static bool play_once(struct play *play, const struct score *score, struct cut c
 /* --- playing in all ways --------------------------------------------------------------------- */
 
 /* The same must come of it. */
-static bool play_again(struct play *play, const struct score *score, struct cut cut, const struct verdict *first,
-                       struct buffer *findings)
+static bool play_again(struct play *play, const struct score *score, struct cut cut,
+                       const struct verdict *first, struct buffer *findings)
 {
 	struct verdict verdict;
 	char           how[100] = "with each run of the server's words in one piece";
 	bool           same;
 
 	if (cut.how == CUT_EVERY)
-		snprintf(how, sizeof how, "with the server's words in pieces of %zu byte%s", cut.size, cut.size > 1 ? "s" : "");
+		snprintf(how, sizeof how, "with the server's words in pieces of %zu byte%s", cut.size,
+		         cut.size > 1 ? "s" : "");
 	else if (cut.how == CUT_AT)
 		snprintf(how, sizeof how, "with the server's words cut in two behind %zu byte%s", cut.size,
 		         cut.size > 1 ? "s" : "");
@@ -205,7 +207,8 @@ static bool play_cut(struct play *play, const struct score *score, const struct 
 	for (size_t size = 1; same && size <= 2 && score->longest > size; size++, ++*plays)
 		same = play_again(play, score, (struct cut){ CUT_EVERY, size }, first, findings);
 	for (size_t i = 0; same && i < places; i++, ++*plays)
-		same = play_again(play, score, (struct cut){ CUT_AT, place_of(i, score->longest) }, first, findings);
+		same = play_again(play, score, (struct cut){ CUT_AT, place_of(i, score->longest) }, first,
+		                  findings);
 	return same;
 }
 
@@ -217,12 +220,15 @@ static bool play_all(struct play *play, size_t *plays, struct buffer *findings)
 	struct verdict             first;
 	bool                       good;
 
-	good = score_make(&written, conversation, true) && score_make(&whole, conversation, false) &&
-	       play_once(play, &written, (struct cut){ CUT_NOT, 0 }, &first);
+	good = score_make(&written, conversation, true) && score_make(&whole, conversation, false);
+	if (!good)
+		buffer_format(findings, "%s: the server says more than can be kept in memory\n", play->file->path);
+	good = good && play_once(play, &written, (struct cut){ CUT_NOT, 0 }, &first);
 	play->trace = NULL;
 	*plays = 1;
 	if (good) {
-		good = verdict_right(&first, conversation, findings) && play_cut(play, &whole, &first, plays, findings);
+		good = verdict_right(&first, conversation, findings) &&
+		       play_cut(play, &whole, &first, plays, findings);
 		verdict_free(&first);
 	}
 	score_free(&written);
@@ -255,14 +261,17 @@ static bool choose(struct play *play, struct buffer *findings)
 
 	if (!service) {
 		nearest = catalogue_nearest(catalogue, head->service);
-		buffer_format(findings, "%s: there is no service \"%s\"%s%s%s; -S, or \"script:\" in the file, brings more\n",
-		              play->file->path, head->service, nearest ? "; did you mean " : "", nearest ? nearest : "",
-		              nearest ? "?" : "");
+		buffer_format(
+		    findings,
+		    "%s: there is no service \"%s\"%s%s%s; -S, or \"script:\" in the file, brings more\n",
+		    play->file->path, head->service, nearest ? "; did you mean " : "", nearest ? nearest : "",
+		    nearest ? "?" : "");
 		return false;
 	}
 	play->choice = (struct choice){ service, head->port ? head->port : service->port };
 	if (play->choice.port == 0)
-		buffer_format(findings, "%s: the service %s has no port of its own; say \"port:\" in the file\n",
+		buffer_format(findings,
+		              "%s: the service %s has no port of its own; say \"port:\" in the file\n",
 		              play->file->path, head->service);
 	return play->choice.port != 0;
 }
@@ -280,7 +289,8 @@ static bool set_arguments(struct play *play, const char *kept[], struct buffer *
 		script->arguments[i].value = kept[i] ? strdup(kept[i]) : NULL;
 	}
 	for (size_t i = 0; i < head->argument_count; i++) {
-		if (catalogue_set_argument(play->replay->setup->catalogue, head->arguments[i], error, sizeof error))
+		if (catalogue_set_argument(play->replay->setup->catalogue, head->arguments[i], error,
+		                           sizeof error))
 			continue;
 		buffer_format(findings, "%s: %s\n", play->file->path, error);
 		good = false;

@@ -28,7 +28,7 @@ void           replay_free(struct replay *replay); /* NULL is fine */
 const char *const *replay_scripts(const struct replay *replay, size_t *count);
 
 struct replay_setup {
-	struct catalogue      *catalogue; /* the arguments of its probes are set for a file, and unset again */
+	struct catalogue *catalogue; /* the arguments of its probes are set for a file, and unset again */
 	const struct settings *settings;
 	FILE                  *out;   /* "ok FILE", or what is different, for each */
 	FILE                  *trace; /* the conversations as they are; NULL: nobody wants to see them */

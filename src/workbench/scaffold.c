@@ -13,7 +13,8 @@ static const char probe[] = "-- %s: what it is, and where it is described (RFC .
 			    "return {\n"
 			    "  about = \"%s: in a few words\",\n"
 			    "  services = { { name = \"%s\"%s } },\n"
-			    "  greeting = \"^%s ready\", -- what its first line looks like; leave it out where the client speaks first\n"
+			    "  greeting = \"^%s ready\", -- what its first line looks like; leave it out "
+                            "where the client speaks first\n"
 			    "  probe = function(conn, report)\n"
 			    "    report(\"banner\", conn:readline())\n"
 			    "    conn:write(\"QUIT\\r\\n\")\n"
@@ -41,7 +42,8 @@ static bool write_new(const char *path, const char *text, char *said, size_t siz
 	bool   good = fd >= 0 && write(fd, text, length) == (ssize_t)length;
 
 	if (!good)
-		snprintf(said, size, "%s: %s", path, fd < 0 && errno == EEXIST ? "is there already" : strerror(errno));
+		snprintf(said, size, "%s: %s", path,
+		         fd < 0 && errno == EEXIST ? "is there already" : strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	if (!good && fd >= 0)
@@ -68,7 +70,8 @@ static void quote_pattern(char *quoted, const char *name)
 
 bool scaffold_make(const char *name, uint16_t port, char *said, size_t size)
 {
-	char script[FILE_TEXT], talk[FILE_TEXT], pattern[2 * NAME_MOST + 1], declared[32] = "", header[32] = "port: 4711\n";
+	char script[FILE_TEXT], talk[FILE_TEXT], pattern[2 * NAME_MOST + 1], declared[32] = "",
+									     header[32] = "port: 4711\n";
 	char script_path[NAME_MOST + 20], talk_path[NAME_MOST + 20];
 
 	if (!good_name(name)) {

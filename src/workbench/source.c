@@ -92,8 +92,8 @@ static struct sighting *see(struct reader *reader, enum sight kind, unsigned lin
 {
 	static struct sighting none;
 	struct source         *source = reader->source;
-	struct sighting       *grown = grow(reader, source->sightings, &source->sighting_count, sizeof *grown);
-	struct sighting       *sighting;
+	struct sighting *grown = grow(reader, source->sightings, &source->sighting_count, sizeof *grown);
+	struct sighting *sighting;
 
 	if (!grown) {
 		none = (struct sighting){ 0 };
@@ -198,9 +198,10 @@ static bool is_digit(char c)
 
 static bool is_keyword(const char *name)
 {
-	static const char *const words[] = { "and",   "break", "do",   "else",     "elseif", "end",   "false", "for",
-		                             "function", "goto",  "if",   "in",       "local",  "nil",   "not",   "or",
-		                             "repeat", "return", "then", "true",     "until",  "while" };
+	static const char *const words[] = { "and",   "break", "do",       "else", "elseif", "end",
+		                             "false", "for",   "function", "goto", "if",     "in",
+		                             "local", "nil",   "not",      "or",   "repeat", "return",
+		                             "then",  "true",  "until",    "while" };
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (strcmp(words[i], name) == 0)
@@ -339,7 +340,8 @@ static void advance(struct reader *reader)
 
 static bool is(const struct reader *reader, const char *word)
 {
-	return (reader->now.type == T_WORD || reader->now.type == T_SIGN) && strcmp(reader->now.text, word) == 0;
+	return (reader->now.type == T_WORD || reader->now.type == T_SIGN) &&
+	       strcmp(reader->now.text, word) == 0;
 }
 
 static bool accept(struct reader *reader, const char *word)
@@ -398,7 +400,7 @@ static const char *nearest_local(const struct reader *reader, const char *name)
 	return nearest;
 }
 
-static void read_block(struct reader *reader);
+static void         read_block(struct reader *reader);
 static struct value read_expression(struct reader *reader);
 static struct value read_table(struct reader *reader, const char *path);
 
@@ -495,17 +497,20 @@ static void read_arguments(struct reader *reader, struct given *given, size_t *c
 }
 
 /* What comes of base(...): a library, or nothing that is known. */
-static struct origin result_of(const struct origin *base, const char *member, const struct given *given, size_t count)
+static struct origin result_of(const struct origin *base, const char *member, const struct given *given,
+                               size_t count)
 {
-	if (base->kind == ORIGIN_GLOBAL && !member && strcmp(base->name, "require") == 0 && count > 0 && given[0].text)
+	if (base->kind == ORIGIN_GLOBAL && !member && strcmp(base->name, "require") == 0 && count > 0 &&
+	    given[0].text)
 		return (struct origin){ .kind = ORIGIN_LIBRARY, .name = given[0].text };
-	if (base->kind == ORIGIN_GLOBAL && member && strcmp(base->name, "scan") == 0 && strcmp(member, "connect") == 0)
+	if (base->kind == ORIGIN_GLOBAL && member && strcmp(base->name, "scan") == 0 &&
+	    strcmp(member, "connect") == 0)
 		return (struct origin){ .kind = ORIGIN_CONNECTION };
 	return (struct origin){ ORIGIN_UNKNOWN, NULL, 0, 0 };
 }
 
-static struct value read_call(struct reader *reader, const struct value *base, enum sight kind, const char *member,
-                              unsigned line)
+static struct value read_call(struct reader *reader, const struct value *base, enum sight kind,
+                              const char *member, unsigned line)
 {
 	struct given     given[CALL_ARGUMENTS];
 	size_t           count = 0;
@@ -629,7 +634,7 @@ static struct value read_operand(struct reader *reader)
 
 static bool at_operator(const struct reader *reader)
 {
-	static const char *const signs[] = { "+",  "-", "*",  "/", "//", "%",  "^",   "..", "==", "~=", "<",
+	static const char *const signs[] = { "+",  "-", "*",  "/", "//", "%", "^",  "..", "==",  "~=", "<",
 		                             "<=", ">", ">=", "&", "|",  "~", "<<", ">>", "and", "or" };
 
 	for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
@@ -680,7 +685,8 @@ static void read_known(struct reader *reader, const char *path, unsigned line)
 
 static void read_field(struct reader *reader, const char *path, size_t *position)
 {
-	bool     named = reader->now.type == T_NAME && reader->next.type == T_SIGN && strcmp(reader->next.text, "=") == 0;
+	bool named = reader->now.type == T_NAME && reader->next.type == T_SIGN &&
+	             strcmp(reader->next.text, "=") == 0;
 	unsigned line = reader->now.line;
 	char     below[PATH_TEXT];
 
@@ -692,7 +698,8 @@ static void read_field(struct reader *reader, const char *path, size_t *position
 		return;
 	}
 	if (named)
-		snprintf(below, sizeof below, "%s%s%s", path ? path : "", path && *path ? "." : "", reader->now.text);
+		snprintf(below, sizeof below, "%s%s%s", path ? path : "", path && *path ? "." : "",
+		         reader->now.text);
 	else
 		snprintf(below, sizeof below, "%s[%zu]", path ? path : "", ++*position);
 	if (named) {
@@ -844,12 +851,14 @@ static void read_local(struct reader *reader)
 	if (accept(reader, "="))
 		given = read_list(reader, values, FUNCTION_PARAMETERS);
 	for (size_t i = 0; i < count; i++)
-		declare(reader, names[i], i < given ? values[i].origin : (struct origin){ ORIGIN_UNKNOWN, NULL, 0, 0 });
+		declare(reader, names[i],
+		        i < given ? values[i].origin : (struct origin){ ORIGIN_UNKNOWN, NULL, 0, 0 });
 }
 
 static void note_set(struct reader *reader, const struct value *target)
 {
-	struct sighting *sighting = target->sighting > 0 ? &reader->source->sightings[target->sighting - 1] : NULL;
+	struct sighting *sighting = target->sighting > 0 ? &reader->source->sightings[target->sighting - 1]
+	                                                 : NULL;
 
 	if (sighting && sighting->kind == SIGHT_READ)
 		sighting->kind = SIGHT_SET;

@@ -6,7 +6,8 @@
 /* PLACE: a path in a record, such as data.starttls.handshake. More lines than LINES are not compared in pairs. */
 enum { PLACE = 256, LINES = 1000 };
 
-bool verdict_take(struct verdict *verdict, const char *fault, const struct host *host, const struct outcome *outcome)
+bool verdict_take(struct verdict *verdict, const char *fault, const struct host *host,
+                  const struct outcome *outcome)
 {
 	*verdict = (struct verdict){ 0 };
 	if (!reported_of(&verdict->reported, host, outcome)) {
@@ -15,6 +16,8 @@ bool verdict_take(struct verdict *verdict, const char *fault, const struct host 
 	}
 	json_object_del(verdict->reported.record, "ms");
 	json_object_del(verdict->reported.record, "exchanges");
+	json_object_del(json_object_get(verdict->reported.record, "tls"),
+	                "days_left"); /* time is pretended */
 	if (fault)
 		verdict->fault = strdup(fault);
 	if (outcome->broken)
@@ -128,8 +131,8 @@ static void print_difference(struct buffer *findings, const struct lines *first,
 
 		if (both)
 			print_line(findings, ' ', &second->line[(i++, j++)]);
-		else if (i < first->count &&
-		         (j == second->count || !common || common[(i + 1) * width + j] >= common[i * width + j + 1]))
+		else if (i < first->count && (j == second->count || !common ||
+		                              common[(i + 1) * width + j] >= common[i * width + j + 1]))
 			print_line(findings, '-', &first->line[i++]);
 		else
 			print_line(findings, '+', &second->line[j++]);
@@ -147,7 +150,8 @@ static bool same_lines(const struct lines *first, const struct lines *second)
 	return true;
 }
 
-static bool compare_lines(struct lines *first, const struct buffer *text, const char *what, struct buffer *findings)
+static bool compare_lines(struct lines *first, const struct buffer *text, const char *what,
+                          struct buffer *findings)
 {
 	struct lines seen;
 	bool         same = split(&seen, text) && first->line && same_lines(first, &seen);
@@ -177,7 +181,8 @@ static void print_value(struct buffer *findings, const json_t *value)
 	free(text);
 }
 
-static bool differ(const struct comparing *comparing, const char *place, const json_t *wanted, const json_t *seen)
+static bool differ(const struct comparing *comparing, const char *place, const json_t *wanted,
+                   const json_t *seen)
 {
 	buffer_format(comparing->findings, "%s%s is ", comparing->before, place);
 	if (seen)
@@ -200,14 +205,15 @@ static bool same_text(const struct comparing *comparing, const json_t *wanted, c
 	const char   *fault;
 	bool          same;
 
-	same = phrase_read(&words, json_string_value(wanted), json_string_length(wanted), false, comparing->facts, &fault) &&
+	same = phrase_read(&words, json_string_value(wanted), json_string_length(wanted), false,
+	                   comparing->facts, &fault) &&
 	       phrase_fits(&words, json_string_value(seen), json_string_length(seen));
 	phrase_free(&words);
 	return same || json_equal(wanted, seen);
 }
 
-static bool compare(const struct comparing *comparing, const char *place, const json_t *wanted, const json_t *seen,
-                    bool whole);
+static bool compare(const struct comparing *comparing, const char *place, const json_t *wanted,
+                    const json_t *seen, bool whole);
 
 static bool compare_arrays(const struct comparing *comparing, const char *place, const json_t *wanted,
                            const json_t *seen)
@@ -218,7 +224,8 @@ static bool compare_arrays(const struct comparing *comparing, const char *place,
 
 	for (size_t i = 0; i < count || i < has; i++) {
 		snprintf(below, sizeof below, "%s[%zu]", place, i + 1);
-		same = compare(comparing, below, json_array_get(wanted, i), json_array_get(seen, i), true) && same;
+		same = compare(comparing, below, json_array_get(wanted, i), json_array_get(seen, i), true) &&
+		       same;
 	}
 	return same;
 }
@@ -245,8 +252,8 @@ static bool compare_objects(const struct comparing *comparing, const char *place
 	return same;
 }
 
-static bool compare(const struct comparing *comparing, const char *place, const json_t *wanted, const json_t *seen,
-                    bool whole)
+static bool compare(const struct comparing *comparing, const char *place, const json_t *wanted,
+                    const json_t *seen, bool whole)
 {
 	if (json_is_object(wanted) && json_is_object(seen))
 		return compare_objects(comparing, place, wanted, seen, whole);
@@ -254,7 +261,8 @@ static bool compare(const struct comparing *comparing, const char *place, const 
 		return compare_arrays(comparing, place, wanted, seen);
 	if (json_is_string(wanted) && json_is_string(seen) && same_text(comparing, wanted, seen))
 		return true;
-	if (json_is_number(wanted) && json_is_number(seen) && !(json_number_value(wanted) < json_number_value(seen)) &&
+	if (json_is_number(wanted) && json_is_number(seen) &&
+	    !(json_number_value(wanted) < json_number_value(seen)) &&
 	    !(json_number_value(wanted) > json_number_value(seen)))
 		return true;
 	return json_equal(wanted, seen) || differ(comparing, place, wanted, seen);
@@ -293,15 +301,18 @@ static bool reported_right(const struct verdict *verdict, const struct conversat
 	snprintf(before, sizeof before, "%.256s:%u: ", conversation->path, conversation->record_line);
 	if (conversation->line_count > 0)
 		right = want(&wanted, conversation) &&
-		        compare_lines(&wanted, &verdict->reported.text, "not reported (-), reported instead (+):\n", findings);
+		        compare_lines(&wanted, &verdict->reported.text,
+		                      "not reported (-), reported instead (+):\n", findings);
 	if (conversation->record)
-		right = compare(&comparing, "", conversation->record, verdict->reported.record, false) && right;
+		right = compare(&comparing, "", conversation->record, verdict->reported.record, false) &&
+		        right;
 	if (conversation->line_count == 0 && !conversation->record)
 		suggest(verdict, findings);
 	return right;
 }
 
-bool verdict_right(const struct verdict *verdict, const struct conversation *conversation, struct buffer *findings)
+bool verdict_right(const struct verdict *verdict, const struct conversation *conversation,
+                   struct buffer *findings)
 {
 	bool broken = verdict->broken && !wants_failure(conversation);
 
@@ -312,7 +323,8 @@ bool verdict_right(const struct verdict *verdict, const struct conversation *con
 	return !broken && !verdict->fault && reported_right(verdict, conversation, findings);
 }
 
-bool verdict_same(const struct verdict *verdict, const struct verdict *first, const char *how, struct buffer *findings)
+bool verdict_same(const struct verdict *verdict, const struct verdict *first, const char *how,
+                  struct buffer *findings)
 {
 	struct comparing comparing = { NULL, "", findings };
 	struct lines     wanted;

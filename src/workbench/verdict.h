@@ -14,14 +14,17 @@ struct verdict {
 };
 
 /* False: no memory; then there is nothing to free. */
-bool verdict_take(struct verdict *verdict, const char *fault, const struct host *host, const struct outcome *outcome);
+bool verdict_take(struct verdict *verdict, const char *fault, const struct host *host,
+                  const struct outcome *outcome);
 void verdict_free(struct verdict *verdict);
 
 /* Is it as the file says? If not, `findings` has a line for each difference. What a file that says nothing of
  * the report could say of it is told there too. */
-bool verdict_right(const struct verdict *verdict, const struct conversation *conversation, struct buffer *findings);
+bool verdict_right(const struct verdict *verdict, const struct conversation *conversation,
+                   struct buffer *findings);
 
 /* The same as the first? `how` says what was done otherwise. */
-bool verdict_same(const struct verdict *verdict, const struct verdict *first, const char *how, struct buffer *findings);
+bool verdict_same(const struct verdict *verdict, const struct verdict *first, const char *how,
+                  struct buffer *findings);
 
 #endif

@@ -359,8 +359,10 @@ def _():
 
 @test("colour ends in the line in which it begins")
 def _():
-    with lines_of(b"\x1b[31mred") as server, folder(lines_lua=LINES) as path, closed_port() as closed:
-        written, _ = on_terminal("-S", path, "-s", f"one={server.port},two={closed},https={server.port}", "127.0.0.1")
+    with lines_of(b"+OK \x1b[31mred\n") as server, folder(lines_lua=LINES) as path, closed_port() as closed:
+        written, _ = on_terminal("-S", path, "-s", f"one={server.port},two={closed},https={server.port},ssh={server.port}",
+                                 "127.0.0.1")
+    expect_in(b"warning: this is pop3", written)
     for line in written.splitlines():
         codes = re.findall(rb"\x1b\[([\d;]*)m", line)
         expect_true(not codes or codes[-1] == b"0", f"{line!r}")

@@ -157,8 +157,7 @@ for line in ("ICY 200 OK", "HTTP/1.1 20 OK", "HTTP/1.1 2000 OK", "HTTP/1.1", "HT
     case("http", f"not HTTP: {line}", ASK + f"""
         S: {line}
         S:
-        """, [line] + ([f"warning: not HTTP: {line}"] if not line.startswith("HTTP/") else []),
-         banner=line, warnings=[("not-protocol", f"not HTTP: {line}")] if not line.startswith("HTTP/") else [])
+        """, [line, f"warning: not HTTP: {line}"], banner=line, warnings=[("not-protocol", f"not HTTP: {line}")])
 
 case("http", "SSH", ASK + """
     S: SSH-2.0-x

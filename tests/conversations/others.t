@@ -35,10 +35,17 @@ for line, kind in {
     case("unknown", f"{line} is {kind}", f"S: {line}", [line, f"looks like {kind}"], banner=line, looks_like=kind)
 
 case("unknown", "a greeting like no other", """
+    S: What would you like?
+    """, """
+    What would you like?
+    """, banner="What would you like?")
+
+case("unknown", "a greeting of no probe here, but known by its looks", """
     S: RFB 003.008
     """, """
     RFB 003.008
-    """, banner="RFB 003.008")
+    looks like vnc
+    """, banner="RFB 003.008", looks_like="vnc")
 
 case("unknown", "220 is not enough to tell", """
     S: 220 welcome

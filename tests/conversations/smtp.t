@@ -532,7 +532,8 @@ case("smtp", "an answer to EHLO without end", """
     """, """
     220 mail.test ESMTP
     warning: a reply of more than 128 lines
-    """, whole=True, banner="220 mail.test ESMTP", warnings=[("oversize", "a reply of more than 128 lines")])
+    """, whole=True, banner="220 mail.test ESMTP", extensions=["STARTTLS"] * 127,
+     warnings=[("oversize", "a reply of more than 128 lines")])
 
 # --- STARTTLS --------------------------------------------------------------------------------------------------------
 

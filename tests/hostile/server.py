@@ -10,6 +10,7 @@ of JSON. What a client meets is in the address that it connected to: 127.VARIANT
     81  the same with every byte in a segment of its own
     82  the same with every byte in a TLS record of its own
     83  a TLS service too plays the row on the bare connection
+    100 and above: as it is, case 1, whatever comes after the row: for 256 hosts each
 
 Row 0 is an honest server. When standard input ends, a line of JSON for each connection tells what was heard on it.
 """
@@ -25,7 +26,7 @@ import certificate
 import wire
 from peer import Gone, Peer
 
-WHOLE, SINGLE, RECORDS, BARE = 80, 81, 82, 83
+WHOLE, SINGLE, RECORDS, BARE, MANY = 80, 81, 82, 83, 100
 
 KIND = {"submission": "smtp", "smtps": "smtp", "pop3s": "pop3", "imaps": "imap", "https": "http", "ipp": "http",
         "ldaps": "ldap"}
@@ -753,6 +754,29 @@ async def after_the_handshake(peer):
     await answer_secure(peer)
 
 
+# --- beyond the list: as much as may be ----------------------------------------------------------------------------------
+
+LONG = {"ssh": b"", "smtp": b"220-", "ftp": b"220-", "imap": b"* ", "http": b"X: "}
+
+
+@row(90)
+async def endless_long_lines(peer):
+    if kind(peer) == "http":
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n")
+    await peer.flood((LONG.get(kind(peer), b"") + b"x" * 4080 + b"\r\n") * 4)
+
+
+@row(91)
+async def long_lines_and_then_nothing(peer):
+    """60 KiB that must be kept, and a connection that stays."""
+    if kind(peer) == "http":
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n")
+    await peer.send((LONG.get(kind(peer), b"") + b"x" * 4080 + b"\r\n") * 15)
+    await peer.gone()
+
+
 # --- serving ---------------------------------------------------------------------------------------------------------
 
 class Program:
@@ -777,6 +801,8 @@ class Program:
 
     async def attend(self, sock, service):
         _, variant, number, case = map(int, sock.getsockname()[0].split("."))
+        if variant >= MANY:
+            variant, case = WHOLE, 1
         play, cases, inside = rows[number]
         peer = Peer(self.loop, sock, service, number, cases[case - 1], variant == SINGLE, variant == RECORDS)
         fault = None

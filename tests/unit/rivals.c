@@ -378,7 +378,8 @@ static void quote(char *text, size_t room, const char *bytes, size_t length)
 	for (size_t i = 0; i < length && used + 5 < room; i++) {
 		bool plain = bytes[i] >= ' ' && bytes[i] <= '~' && bytes[i] != '\\' && bytes[i] != '"';
 
-		used += (size_t)snprintf(text + used, room - used, plain ? "%c" : "\\%03d", (unsigned char)bytes[i]);
+		used += (size_t)snprintf(text + used, room - used, plain ? "%c" : "\\%03d",
+		                         (unsigned char)bytes[i]);
 	}
 	text[used] = '\0';
 }
@@ -394,16 +395,17 @@ static void describe(const struct call *call, const struct outcome *ours, const 
 	quote(one, sizeof one, ours->text, ours->length);
 	quote(other, sizeof other, stock->text, stock->length);
 	snprintf(difference, room,
-	         "function %d (\"%s\", \"%s\"), replacement %d \"%s\", %s %d%s\nours:  %s\nstock: %s", call->function,
-	         subject, pattern, call->replacement, text, call->given ? "given" : "not given", call->start,
-	         call->plain ? ", plain" : "", one, other);
+	         "function %d (\"%s\", \"%s\"), replacement %d \"%s\", %s %d%s\nours:  %s\nstock: %s",
+	         call->function, subject, pattern, call->replacement, text,
+	         call->given ? "given" : "not given", call->start, call->plain ? ", plain" : "", one, other);
 }
 
 static bool ends_with(const struct outcome *outcome, const char *text)
 {
 	size_t length = strlen(text);
 
-	return outcome->length >= length && memcmp(outcome->text + outcome->length - length, text, length) == 0;
+	return outcome->length >= length &&
+	       memcmp(outcome->text + outcome->length - length, text, length) == 0;
 }
 
 /* Ours first: what it finds too much work is not asked of the other, which might be at it for hours. */

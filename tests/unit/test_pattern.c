@@ -17,7 +17,8 @@
 
 /* --- the matcher by itself ------------------------------------------------------------------- */
 
-static enum pattern_result look(const char *subject, const char *pattern, size_t budget, struct pattern_match *match)
+static enum pattern_result look(const char *subject, const char *pattern, size_t budget,
+                                struct pattern_match *match)
 {
 	struct pattern_search search = pattern_search(subject, strlen(subject), pattern, strlen(pattern));
 
@@ -103,14 +104,16 @@ static void says_what_is_wrong(void **state)
 	assert_fault("(%1", "invalid capture index %1");
 	assert_fault("%0", "invalid capture index %0");
 	assert_fault("a)", "invalid pattern capture");
-	assert_fault("()()()()()()()()()()()()()()()()()()()()()()()()()()()()()()()()()", "too many captures");
+	assert_fault("()()()()()()()()()()()()()()()()()()()()()()()()()()()()()()()()()",
+	             "too many captures");
 	assert_absent("xyz", "a%"); /* it does not come to the fault */
 }
 
 /* Neither the subject nor the pattern need end with a NUL, and both may hold some. */
 static void takes_any_bytes(void **state)
 {
-	static const char     subject[] = { 'a', '\0', '\xff', 'b' }, pattern[] = { '\0', '[', '\x80', '-', '\xff', ']' };
+	static const char subject[] = { 'a', '\0', '\xff', 'b' },
+			  pattern[] = { '\0', '[', '\x80', '-', '\xff', ']' };
 	struct pattern_search search = pattern_search(subject, sizeof subject, pattern, sizeof pattern);
 	struct pattern_match  match;
 	size_t                budget = 100;
@@ -235,8 +238,8 @@ static void agrees_with_lua(void **state)
 			fail_msg("call %llu: %s", (unsigned long long)i, difference);
 	}
 	figures = rivals_figures(rivals);
-	print_message("# %zu calls: %zu found something, %zu raised, %zu not compared\n", figures.calls, figures.found,
-	              figures.raised, figures.dropped);
+	print_message("# %zu calls: %zu found something, %zu raised, %zu not compared\n", figures.calls,
+	              figures.found, figures.raised, figures.dropped);
 	assert_true(figures.found > figures.calls / 4);
 	assert_true(figures.raised > figures.calls / 100);
 	assert_true(figures.dropped < figures.calls / 1000);
@@ -251,7 +254,7 @@ static void agrees_on_every_byte_and_place(void **state)
 
 	(void)state;
 	assert_non_null(rivals);
-	for (int class = 1; class < 256; class++)
+	for (int class = 1; class < 256; class ++)
 		for (int byte = 0; byte < 256; byte++) {
 			pattern[1] = (char)class;
 			subject = (char)byte;
@@ -268,9 +271,10 @@ static void agrees_on_every_byte_and_place(void **state)
 
 /* --- as scripts see it ----------------------------------------------------------------------- */
 
-/* Run it in a script's environment; the error, or "". */
+/* Run it in a script's environment with so many steps, 0: as many as there are; the error, or "". */
 struct run {
 	const char *code;
+	size_t      steps, began_with;
 	char        error[300];
 };
 
@@ -278,22 +282,34 @@ static int run_code(lua_State *L)
 {
 	struct run *run = lua_touserdata(L, 1);
 
+	run->began_with = vm_of(L)->steps;
+	if (run->steps > 0)
+		vm_of(L)->steps = run->steps;
 	if (!vm_compile(L, "x.lua", run->code, strlen(run->code)))
 		return lua_error(L);
 	lua_call(L, 0, 0);
 	return 0;
 }
 
-static void assert_raises(const char *code, const char *error)
+static void assert_raises_with(size_t steps, const char *code, const char *error)
 {
 	static const struct catalogue nothing;
 	struct vm                    *vm = vm_new(&nothing, NULL, NULL);
-	struct run                    run = { .code = code };
+	struct run                    run = { .code = code, .steps = steps };
 
 	assert_non_null(vm);
-	vm_protected(vm, run_code, &run, run.error, sizeof run.error);
+	for (int i = 0; i < 2; i++) {
+		run.error[0] = '\0';
+		vm_protected(vm, run_code, &run, run.error, sizeof run.error);
+		assert_string_equal(run.error, error);
+		assert_int_equal(run.began_with, VM_STEPS); /* whatever was used up before */
+	}
 	vm_free(vm);
-	assert_string_equal(run.error, error);
+}
+
+static void assert_raises(const char *code, const char *error)
+{
+	assert_raises_with(0, code, error);
 }
 
 static void scripts_have_these_functions(void **state)
@@ -303,36 +319,50 @@ static void scripts_have_these_functions(void **state)
 	              "assert(('a=1'):match('(%w)=(%d)') == 'a')\n"
 	              "assert(('hello'):gsub('l', '%0%0') == 'hellllo')\n"
 	              "local n = 0 for _ in ('hello'):gmatch('l') do n = n + 1 end assert(n == 2)\n"
-	              "assert(('ab'):rep(3, '-') == 'ab-ab-ab' and ('ab'):rep(0) == '' and (''):rep(1 << 62) == '')\n"
-	              "assert(('x'):rep(1, 'yy') == 'x' and ('x'):rep(-5) == '' and #('x'):rep(1 << 20) == 1 << 20)",
+	              "assert(string.find == ('').find and string.gmatch == ('').gmatch)",
 	              "");
 	assert_raises("return ('x'):find('(')", "x.lua:1: unfinished capture");
 	assert_raises("\nreturn ('x'):gsub('x', '%2')", "x.lua:2: invalid capture index %2");
+	assert_raises("return ('x'):match({})",
+	              "x.lua:1: bad argument #1 to 'match' (string expected, got table)");
+}
+
+static void rep_is_bounded(void **state)
+{
+	(void)state;
+	assert_raises(
+	    "assert(('ab'):rep(3, '-') == 'ab-ab-ab' and ('ab'):rep(0) == '' and (''):rep(1 << 62) == '')\n"
+	    "assert(('x'):rep(1, 'yy') == 'x' and ('x'):rep(-5) == '' and (''):rep(3, 'y') == 'yy')\n"
+	    "assert(('abc'):rep(5) == 'abcabcabcabcabc' and #('x'):rep(1 << 20) == 1 << 20)",
+	    "");
 	assert_raises("return ('x'):rep((1 << 20) + 1)", "x.lua:1: resulting string too large");
 	assert_raises("return ('x'):rep(2, ('y'):rep(1 << 20))", "x.lua:1: resulting string too large");
 	assert_raises("return ('x'):rep(1 << 62)", "x.lua:1: resulting string too large");
+	assert_raises("return ('x'):rep(1 << 62, 'y')", "x.lua:1: resulting string too large");
 }
 
-/* What is used up in one call is missing in the next; the budget is there again when the script is
- * resumed, here: run again. */
+/* What is used up in one call is missing in the next, whatever was caught; all that goes on inside C counts. */
 static void the_budget_is_of_a_resume(void **state)
 {
 	(void)state;
-	assert_raises("local s = ('a'):rep(10000)\n"
-	              "for i = 1, 1000 do s:find('a*b') end",
-	              "x.lua:2: pattern too complex");
-	assert_raises("local s = ('a'):rep(30)\n"
-	              "local ok = pcall(s.find, s, ('.-'):rep(12) .. 'b')\n"
-	              "assert(not ok)\n"
-	              "return s:match('a')",
-	              "x.lua:4: pattern too complex");
-	assert_raises("local s = ('%1'):rep(100000)\n"
-	              "return ('x'):rep(100000):gsub('(x-)', s)",
-	              "x.lua:2: pattern too complex");
-	assert_raises("local s = ('a'):rep(1 << 20)\n"
-	              "for i = 1, 1000 do s:find('b', 1, true) end",
-	              "x.lua:2: pattern too complex");
-	assert_raises("return ('a'):rep(1 << 20):gsub('', 'x')", "x.lua:1: pattern too complex");
+	assert_raises_with(20000,
+	                   "local s = ('a'):rep(100)\n"
+	                   "for i = 1, 1000 do s:find('a*b') end",
+	                   "x.lua:2: pattern too complex");
+	assert_raises_with(20000,
+	                   "local s = ('a'):rep(30)\n"
+	                   "assert(not pcall(s.find, s, ('.-'):rep(12) .. 'b'))\n"
+	                   "return s:match('a')",
+	                   "x.lua:3: pattern too complex");
+	assert_raises_with(20000,
+	                   "local s = ('%1'):rep(1000)\n"
+	                   "return ('x'):rep(1000):gsub('(x-)', s)",
+	                   "x.lua:2: pattern too complex");
+	assert_raises_with(20000,
+	                   "local s = ('a'):rep(1 << 20)\n"
+	                   "for i = 1, 1000 do s:find('b', 1, true) end",
+	                   "x.lua:2: pattern too complex");
+	assert_raises_with(20000, "return ('a'):rep(30000):gsub('', 'x')", "x.lua:1: pattern too complex");
 }
 
 int main(void)
@@ -348,6 +378,7 @@ int main(void)
 		cmocka_unit_test(agrees_with_lua),
 		cmocka_unit_test(agrees_on_every_byte_and_place),
 		cmocka_unit_test(scripts_have_these_functions),
+		cmocka_unit_test(rep_is_bounded),
 		cmocka_unit_test(the_budget_is_of_a_resume),
 	};
 

@@ -1,0 +1,274 @@
+/* script/load and script/catalogue: from files to what they declare. */
+#include "script/load.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char             folder[] = "/tmp/scan-load-XXXXXX";
+static char             first[64], second[64];
+static char             error[5000];
+static struct catalogue catalogue;
+
+static int make_folders(void **state)
+{
+	(void)state;
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(first, sizeof first, "%s/first", folder);
+	snprintf(second, sizeof second, "%s/second", folder);
+	return mkdir(first, 0700) + mkdir(second, 0700);
+}
+
+static void sweep(const char *path)
+{
+	char command[100];
+
+	snprintf(command, sizeof command, "rm -rf '%s'/*", path);
+	assert_int_equal(system(command), 0);
+}
+
+static int remove_folders(void **state)
+{
+	(void)state;
+	sweep(folder);
+	return rmdir(folder);
+}
+
+static int clear(void **state)
+{
+	(void)state;
+	catalogue_free(&catalogue);
+	catalogue_free(&catalogue);
+	sweep(first);
+	sweep(second);
+	return 0;
+}
+
+static void write_script(const char *where, const char *name, const char *text)
+{
+	char  path[200];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/%s", where, name);
+	file = fopen(path, "we");
+	fputs(text, file);
+	fclose(file);
+}
+
+static void load(void)
+{
+	const char *const paths[] = { first, second };
+
+	if (!load_scripts(&catalogue, paths, 2, error, sizeof error))
+		fail_msg("%s", error);
+}
+
+static void expect_service(const char *name, uint16_t port, const char *script)
+{
+	const struct service *service = catalogue_service(&catalogue, name);
+
+	assert_non_null(service);
+	assert_int_equal(service->port, port);
+	assert_string_equal(service->script->name, script);
+}
+
+/* --- declarations ---------------------------------------------------------------------------- */
+
+static void reads_what_a_script_declares(void **state)
+{
+	const struct script *script;
+
+	(void)state;
+	write_script(first, "full.lua",
+	             "return { about = 'all there is', services = { { name = 'a-1', port = 65535 },"
+	             " { name = 'b_2', port = 1, tls = true, optional = true }, { name = 'c' } },"
+	             " greeting = { '^x', 'y$' },"
+	             " args = { word = { about = 'w' }, times = { default = 3 }, loud = { default = true } },"
+	             " probe = function() end }");
+	write_script(second, "bare.lua", "return { about = 'bare', services = { { name = 'bare', port = 7 } }, greeting = '^z' }");
+	load();
+	assert_int_equal(catalogue.problem_count, 0);
+	assert_int_equal(catalogue.script_count, 2);
+	script = catalogue_script(&catalogue, "full");
+	assert_string_equal(script->about, "all there is");
+	assert_int_equal(script->service_count, 3);
+	assert_true(script->has_probe);
+	assert_false(script->services[0].tls || script->services[0].optional);
+	assert_true(script->services[1].tls && script->services[1].optional);
+	assert_int_equal(script->services[2].port, 0);
+	assert_int_equal(script->greeting_count, 2);
+	assert_string_equal(script->greetings[1], "y$");
+	assert_int_equal(script->argument_count, 3); /* by name */
+	assert_string_equal(script->arguments[0].name, "loud");
+	assert_int_equal(script->arguments[0].type, ARGUMENT_BOOLEAN);
+	assert_string_equal(script->arguments[0].initial, "true");
+	assert_int_equal(script->arguments[1].type, ARGUMENT_NUMBER);
+	assert_int_equal(script->arguments[2].type, ARGUMENT_TEXT);
+	assert_null(script->arguments[2].initial);
+	assert_string_equal(script->arguments[2].about, "w");
+	assert_false(catalogue_script(&catalogue, "bare")->has_probe);
+	assert_int_equal(catalogue_script(&catalogue, "bare")->greeting_count, 1);
+}
+
+static void finds_by_name_port_and_group(void **state)
+{
+	(void)state;
+	write_script(first, "one.lua", "return { about = '1', services = { { name = 'ssh', port = 22 }, { name = 'x', port = 99 } } }");
+	write_script(second, "two.lua", "return { about = '2', services = { { name = 'ssh', port = 2222 }, { name = 'y', port = 99 } } }");
+	write_script(second, "groups.lua", "return { both = { 'ssh', 'y' }, zero = {}, alpha = { 'nobody' } }");
+	load();
+	expect_service("ssh", 22, "one"); /* the first one is it */
+	expect_service("y", 99, "two");
+	assert_string_equal(catalogue_port(&catalogue, 99)->name, "x");
+	assert_string_equal(catalogue_port(&catalogue, 2222)->script->name, "two");
+	assert_null(catalogue_port(&catalogue, 1));
+	assert_null(catalogue_port(&catalogue, 0));
+	assert_null(catalogue_service(&catalogue, "sh"));
+	assert_null(catalogue_script(&catalogue, "groups"));
+	assert_string_equal(catalogue_nearest(&catalogue, "shs"), "ssh");
+	assert_null(catalogue_nearest(&catalogue, "something else"));
+	assert_int_equal(catalogue_group(&catalogue, "both")->member_count, 2);
+	assert_string_equal(catalogue_group(&catalogue, "both")->members[1], "y");
+	assert_null(catalogue_group(&catalogue, "default"));
+	assert_string_equal(catalogue_unknown(&catalogue)->name, "unknown"); /* of no script */
+	assert_string_equal(catalogue.groups[0].name, "alpha"); /* in the order of their names */
+	assert_string_equal(catalogue.groups[2].name, "zero");
+}
+
+static void the_first_of_a_name_overrides(void **state)
+{
+	(void)state;
+	write_script(first, "ssh.lua", "return { about = 'mine', services = { { name = 'mine', port = 22 } } }");
+	write_script(first, "bad.lua", "return 1");
+	write_script(first, "groups.lua", "return { g = { 'mine' } }");
+	write_script(second, "ssh.lua", "return { about = 'theirs', services = { { name = 'ssh', port = 22 } } }");
+	write_script(second, "bad.lua", "return { about = 'good', services = { { name = 'good', port = 1 } } }");
+	write_script(second, "groups.lua", "return { g = { 'ssh' }, h = { 'ssh' } }");
+	load();
+	assert_null(catalogue_service(&catalogue, "ssh"));
+	expect_service("mine", 22, "ssh");
+	assert_null(catalogue_service(&catalogue, "good"));
+	assert_true(catalogue_script(&catalogue, "bad")->broken);
+	assert_int_equal(catalogue.problem_count, 1);
+	assert_string_equal(catalogue_group(&catalogue, "g")->members[0], "mine");
+	assert_non_null(catalogue_group(&catalogue, "h"));
+}
+
+static void names_what_is_wrong_and_goes_on(void **state)
+{
+	char wanted[200];
+
+	(void)state;
+	write_script(first, "a.lua", "return {\n x = = 1 }");
+	write_script(first, "b.lua", "return { about = 'x', services = { { name = 'b', port = 1 } }, wrong = 1 }");
+	write_script(first, "c.lua", "return { about = 'x', services = { { name = 'c', port = 1 } } }");
+	load();
+	assert_int_equal(catalogue.problem_count, 2);
+	snprintf(wanted, sizeof wanted, "%s/a.lua:2: ", first);
+	assert_memory_equal(catalogue.problems[0], wanted, strlen(wanted));
+	snprintf(wanted, sizeof wanted, "%s/b.lua: unknown field \"wrong\"", first);
+	assert_string_equal(catalogue.problems[1], wanted);
+	assert_non_null(catalogue_service(&catalogue, "c"));
+	assert_null(catalogue_service(&catalogue, "b"));
+}
+
+static void takes_files_and_refuses_what_is_neither(void **state)
+{
+	char        path[200], missing[200];
+	const char *paths[] = { path, missing };
+
+	(void)state;
+	write_script(first, "one.lua", "return { about = 'x', services = { { name = 'one', port = 1 } } }");
+	write_script(first, "two.lua", "return { about = 'x', services = { { name = 'two', port = 2 } } }");
+	write_script(first, "notes.txt", "x");
+	snprintf(path, sizeof path, "%s/one.lua", first);
+	assert_true(load_scripts(&catalogue, paths, 1, error, sizeof error));
+	assert_int_equal(catalogue.script_count, 1);
+	expect_service("one", 1, "one");
+	snprintf(missing, sizeof missing, "%s/nosuch", first);
+	assert_false(load_scripts(&catalogue, paths, 2, error, sizeof error));
+	assert_non_null(strstr(error, missing));
+	snprintf(missing, sizeof missing, "%s/notes.txt", first);
+	assert_false(load_scripts(&catalogue, paths, 2, error, sizeof error));
+	assert_non_null(strstr(error, ".lua"));
+}
+
+static void scripts_do_not_see_each_other(void **state)
+{
+	(void)state;
+	write_script(first, "a.lua", "x = 1 string.y = 2 "
+	                             "return { about = 'x', services = { { name = 'a', port = 1 } } }");
+	write_script(first, "b.lua", "assert(x == nil and string.y == nil and ('').y == nil) "
+	                             "return { about = 'x', services = { { name = 'b', port = 2 } } }");
+	load();
+	assert_int_equal(catalogue.problem_count, 0);
+}
+
+/* --- arguments ------------------------------------------------------------------------------- */
+
+static void set(const char *setting)
+{
+	if (!catalogue_set_argument(&catalogue, setting, error, sizeof error))
+		fail_msg("%s", error);
+}
+
+static void refuse(const char *setting, const char *part)
+{
+	assert_false(catalogue_set_argument(&catalogue, setting, error, sizeof error));
+	if (!strstr(error, part))
+		fail_msg("%s: %s", setting, error);
+}
+
+static void arguments_are_typed_by_their_defaults(void **state)
+{
+	const struct script *script;
+
+	(void)state;
+	write_script(first, "smtp.lua",
+	             "return { about = 'x', services = { { name = 'mx', port = 25 } },"
+	             " args = { ehlo = {}, times = { default = 1.5 }, loud = { default = false } } }");
+	load();
+	script = catalogue_script(&catalogue, "smtp");
+	set("smtp.ehlo=a=b");
+	assert_string_equal(script->arguments[0].value, "a=b");
+	set("smtp.ehlo=");
+	assert_string_equal(script->arguments[0].value, "");
+	set("smtp.times=-2.5e3");
+	set("smtp.loud=true");
+	refuse("smtp.times=many", "number");
+	refuse("smtp.times=", "number");
+	refuse("smtp.times=1x", "number");
+	refuse("smtp.loud=yes", "true or false");
+	refuse("smtp.elho=x", "smtp.ehlo");
+	refuse("stmp.ehlo=x", "smtp.ehlo");
+	refuse("mx.ehlo=x", "mx.ehlo"); /* by the script's name, not the service's */
+	refuse("smtp.ehlo", "smtp.ehlo");
+	refuse("ehlo=x", "ehlo");
+	assert_string_equal(script->arguments[0].value, "");
+}
+
+#define with_files(test) cmocka_unit_test_teardown(test, clear)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		with_files(reads_what_a_script_declares),
+		with_files(finds_by_name_port_and_group),
+		with_files(the_first_of_a_name_overrides),
+		with_files(names_what_is_wrong_and_goes_on),
+		with_files(takes_files_and_refuses_what_is_neither),
+		with_files(scripts_do_not_see_each_other),
+		with_files(arguments_are_typed_by_their_defaults),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, make_folders, remove_folders);
+}
