@@ -9,8 +9,10 @@
 #include "scan/scanner.h"
 #include "script/load.h"
 #include "workbench/check.h"
+#include "workbench/eval.h"
 #include "workbench/record.h"
 #include "workbench/replay.h"
+#include "workbench/shell.h"
 #include "workbench/scaffold.h"
 
 #include <errno.h>
@@ -152,6 +154,7 @@ static bool load(struct catalogue *catalogue, const struct options *options)
 
 	if (!paths)
 		return false;
+	catalogue->trusted = options->trusted;
 	good = load_scripts(catalogue, paths, count, error, sizeof error);
 	free(paths);
 	if (!good)
@@ -183,6 +186,7 @@ static struct settings settings_of(const struct options *options)
 		.threads = options->threads,
 		.rate = options->rate,
 		.retries = (int)options->retries,
+		.wordless = options->json && !options->record,
 	};
 }
 
@@ -475,6 +479,44 @@ static enum status list(const struct options *options, const struct catalogue *c
 	return status;
 }
 
+static int run_program(const struct options *options, const struct catalogue *catalogue)
+{
+	return eval_run(&(struct eval){ .catalogue = catalogue,
+	                                .code = options->action == ACTION_EVAL ? options->subject : NULL,
+	                                .file = options->action == ACTION_RUN ? options->subject : NULL,
+	                                .words = options->targets.word,
+	                                .word_count = options->targets.count,
+	                                .connect_timeout = options->connect_timeout,
+	                                .reply_timeout = options->reply_timeout,
+	                                .family = family_of(options),
+	                                .trace = options->trace });
+}
+
+static int run_shell(const struct options *options, const struct catalogue *catalogue)
+{
+	return shell_run(&(struct shell_setup){ .catalogue = catalogue,
+	                                        .target = options->targets.count > 0 ? options->targets.word[0] : NULL,
+	                                        .connect_timeout = options->connect_timeout,
+	                                        .reply_timeout = options->reply_timeout,
+	                                        .family = family_of(options),
+	                                        .quiet = options->quiet });
+}
+
+static enum status with_catalogue(const struct options *options, const struct catalogue *catalogue)
+{
+	switch (options->action) {
+	case ACTION_SCAN:
+		return scan(options, catalogue);
+	case ACTION_EVAL:
+	case ACTION_RUN:
+		return (enum status)run_program(options, catalogue);
+	case ACTION_SHELL:
+		return (enum status)run_shell(options, catalogue);
+	default:
+		return list(options, catalogue);
+	}
+}
+
 /* --- for the authors of probes --------------------------------------------------------------- */
 
 static enum status replay_with(struct replay *replay, const struct options *options)
@@ -544,7 +586,7 @@ static enum status with_scripts(const struct options *options)
 	enum status      status = STATUS_USAGE;
 
 	if (load(&catalogue, options))
-		status = options->action == ACTION_SCAN ? scan(options, &catalogue) : list(options, &catalogue);
+		status = with_catalogue(options, &catalogue);
 	catalogue_free(&catalogue);
 	return status;
 }

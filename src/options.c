@@ -41,6 +41,7 @@ struct option {
 static const struct option table[] = {
 	{ "services", 's', LIST, FIELD(services), "a list of services", 0, 0 },
 	{ "scripts", 'S', WORDS, FIELD(scripts), "a folder or a .lua file", 0, 0 },
+	{ "trust", 0, FLAG, FIELD(trust), NULL, 0, 0 },
 	{ "arg", 'a', ARGUMENT, FIELD(arguments), "PROBE.NAME=VALUE", 0, 0 },
 	{ "file", 'f', WORDS, FIELD(files), "a file of targets", 0, 0 },
 	{ "connect-timeout", 0, SECONDS, FIELD(connect_timeout), "a number of seconds", 0, 0 },
@@ -75,6 +76,9 @@ static const struct option table[] = {
 	{ "new", 0, SUBJECT, FIELD(subject), "a name for the probe", 0, ACTION_NEW },
 	{ "port", 0, WHOLE, FIELD(port), "a port", 1, 65535 },
 	{ "schema", 0, ACTION, FIELD(action), NULL, 0, ACTION_SCHEMA },
+	{ "eval", 'e', SUBJECT, FIELD(subject), "Lua code", 0, ACTION_EVAL },
+	{ "run", 0, SUBJECT, FIELD(subject), "a file of Lua code", 0, ACTION_RUN },
+	{ "interactive", 'i', ACTION, FIELD(action), NULL, 0, ACTION_SHELL },
 	{ "help", 'h', ACTION, FIELD(action), NULL, 0, ACTION_HELP },
 	{ "version", 'V', ACTION, FIELD(action), NULL, 0, ACTION_VERSION },
 };
@@ -280,6 +284,16 @@ static bool set_action(struct parse *parse, enum action wanted)
 	return true;
 }
 
+/* All that follows --run FILE is the program's. */
+static bool set_subject(struct parse *parse, enum action wanted, const char **subject, const char *value)
+{
+	if (wanted == ACTION_EVAL && parse->options->action == wanted)
+		return refuse(parse, "%s is given twice; put all the code into one", parse->given);
+	parse->ended = wanted == ACTION_RUN;
+	*subject = value;
+	return set_action(parse, wanted);
+}
+
 static bool set_list(struct parse *parse, const char **list, const char *value)
 {
 	if (*list)
@@ -304,8 +318,7 @@ static bool apply(struct parse *parse, const struct option *option, const char *
 	case FAMILY:
 		return set_family(parse, field, (enum family)option->number);
 	case SUBJECT:
-		*(const char **)field = value;
-		return set_action(parse, (enum action)option->number);
+		return set_subject(parse, (enum action)option->number, field, value);
 	case TEXT:
 		*(const char **)field = value;
 		return true;
@@ -491,6 +504,21 @@ static bool takes_files(enum action action)
 	return action == ACTION_REPLAY || action == ACTION_CHECK;
 }
 
+/* How many targets an action other than a scan takes. */
+static bool check_targets(struct parse *parse)
+{
+	const struct options *options = parse->options;
+	enum action           action = options->action;
+	bool                  one = action == ACTION_EVAL || action == ACTION_SHELL;
+
+	if (takes_files(action) && options->targets.count == 0)
+		return refuse(parse, "--%s needs a file", action_name(action));
+	if (action == ACTION_SCAN || action == ACTION_RUN || takes_files(action) || options->targets.count <= one)
+		return true;
+	return refuse(parse, "--%s takes %s, not \"%s\"", action_name(action), one ? "one HOST:PORT" : "no target",
+	              quote_word(options->targets.word[one]).text);
+}
+
 /* What no single word can be blamed for. */
 static bool check_whole(struct parse *parse)
 {
@@ -502,12 +530,10 @@ static bool check_whole(struct parse *parse)
 		return refuse(parse, "no target; try: scan localhost");
 	if (options->port != 0 && options->action != ACTION_NEW)
 		return refuse(parse, "--port is the port of a probe to be made, and goes with --new");
-	if (takes_files(options->action) && options->targets.count == 0)
-		return refuse(parse, "--%s needs a file", action_name(options->action));
-	if (options->action != ACTION_SCAN && !takes_files(options->action) && options->targets.count > 0)
-		return refuse(parse, "--%s takes no target, not \"%s\"", action_name(options->action),
-		              quote_word(options->targets.word[0]).text);
-	return true;
+	if (options->trust && options->scripts.count == 0)
+		return refuse(parse, "--trust is for the scripts that -S names; there are none");
+	parse->options->trusted = options->trust ? options->scripts.count : 0;
+	return check_targets(parse);
 }
 
 bool options_parse(struct options *options, int argc, char *const argv[], char error[OPTIONS_ERROR_TEXT])
@@ -593,6 +619,7 @@ const char *options_help(void)
 	       "  -S, --scripts DIR       more probes, from a folder or a .lua file; repeatable\n"
 	       "                          (default: $SCAN_SCRIPTS, scripts/ beside the program\n"
 	       "                          or else the installed folder; these come after yours)\n"
+	       "      --trust             without sandbox the probes that -S names (default: no)\n"
 	       "  -a, --arg PROBE.NAME=VALUE\n"
 	       "                          an argument that a probe declares; repeatable\n"
 	       "                          (default: what the probe says, see --describe)\n"
@@ -630,6 +657,14 @@ const char *options_help(void)
 	       "      --check FILE...     what is wrong with probes, before they run\n"
 	       "      --replay FILE...    probes against recorded conversations; no network\n"
 	       "\n"
+	       "By hand, in Lua: the connections that probes have, to any host, and Lua's own\n"
+	       "libraries\n"
+	       "  -e, --eval CODE [HOST:PORT]\n"
+	       "                          run it; conn is the open connection\n"
+	       "      --run FILE [ARG...] run a file; all words behind it are its arguments\n"
+	       "  -i, --interactive [HOST:PORT]\n"
+	       "                          talk to it; :help says how\n"
+	       "\n"
 	       "What there is\n"
 	       "      --list              the services and groups\n"
 	       "      --describe NAME     one probe: its services, its arguments\n"
@@ -652,5 +687,7 @@ const char *options_help(void)
 	       "  2    wrong use, or the scan could not start\n"
 	       "  3    some target could not be examined, or the output could not be written\n"
 	       "  4    a probe script failed\n"
+	       "       with -e and --run: what the program returned or os.exit said; 3 for a\n"
+	       "       socket error, 4 for any other\n"
 	       "  130, 143  interrupted or ended; the finished hosts are printed\n";
 }

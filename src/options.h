@@ -17,6 +17,9 @@ enum action {
 	ACTION_REPLAY,   /* .targets are files; at least one */
 	ACTION_CHECK,    /* likewise */
 	ACTION_NEW,      /* .subject names the probe to be made */
+	ACTION_EVAL,     /* .subject is Lua code */
+	ACTION_RUN,      /* .subject is a file of it, .targets are its arguments */
+	ACTION_SHELL,
 };
 
 enum family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6 };
@@ -29,13 +32,16 @@ struct words {
 
 struct options {
 	enum action action;
-	const char *subject; /* --describe, --new */
+	const char *subject; /* --describe, --new, --eval, --run */
 	unsigned    port;    /* of --new, or 0 */
 
-	struct words targets;   /* TARGET..., as typed; at least one (or a file) where action is a scan */
+	struct words targets;   /* TARGET..., as typed; at least one (or a file) where action is a scan, and at most
+	                           one for --eval and --interactive */
 	struct words files;     /* -f FILE, in order; "-" is stdin */
 	const char  *services;  /* -s, or NULL for @default */
 	struct words scripts;   /* -S, in order */
+	bool         trust;     /* run these without sandbox */
+	size_t       trusted;   /* so many of them, the first */
 	struct words arguments; /* -a PROBE.NAME=VALUE, of this form; not yet held against the probes */
 	struct words excludes;  /* --exclude LIST|FILE, in order */
 	bool         shuffle;

@@ -28,6 +28,10 @@ struct conn *conn_new(struct loop *loop);
 /* Tell `observer` (not owned, may be NULL) from now on. */
 void conn_observe(struct conn *conn, struct observer *observer);
 
+/* For programs of the user's own: no limit of bytes in or out, and a socket that is closed still sends what it
+ * has to send, instead of being reset. Before it is opened. */
+void conn_trust(struct conn *conn);
+
 /* Take over a connected stream socket, of whatever family; it is made non-blocking. The conn owns the
  * descriptor from here on, also if the answer is IO_FAILED. */
 enum io conn_adopt(struct conn *conn, int fd);
@@ -36,8 +40,9 @@ enum io conn_adopt(struct conn *conn, int fd);
  * first, so that a scan leaves no port of this machine in TIME_WAIT. */
 void conn_free(struct conn *conn);
 
-/* Whatever the socket is: let conn_remote and conn_local answer so, for conversations without a network. */
-void conn_pretend(struct conn *conn, const struct address *remote, const struct address *local);
+/* Whatever the socket is: let conn_remote, conn_local and, once there is TLS, conn_tls_facts answer so, for
+ * conversations without a network. NULL in place of facts: those that there really are. */
+void conn_pretend(struct conn *conn, const struct address *remote, const struct address *local, json_t *facts);
 
 /* Start to connect. IO_DONE: connected at once; IO_WANT_WRITE: await, then ask conn_connected. A
  * conn whose attempt failed may try another address. */
@@ -59,6 +64,10 @@ enum io conn_readline(struct conn *conn, struct line *line);
 
 /* Exactly `count` bytes (at most CONN_RECEIVED), or, for `count` 0, what has arrived, at least one. */
 enum io conn_read(struct conn *conn, size_t count, struct line *bytes);
+
+/* Read what has come, without taking it: for those who want to see early what a verb will give later. IO_DONE:
+ * there was something. */
+enum io conn_look(struct conn *conn);
 
 /* All of the bytes. The same bytes must be given again after IO_WANT_*; progress is remembered. */
 enum io conn_write(struct conn *conn, const char *bytes, size_t length);

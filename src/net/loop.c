@@ -138,7 +138,7 @@ static bool grow_slots(struct loop *loop)
 
 bool watch_add(struct loop *loop, struct watch *watch, int fd)
 {
-	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET };
 	struct slot       *slot;
 	uint32_t           place;
 

@@ -51,8 +51,8 @@ double loop_longest_turn(const struct loop *loop);
 char  *loop_scratch(struct loop *loop);
 size_t loop_scratch_size(void);
 
-/* Readiness of a descriptor. Embedded in its owner; `ready` gets EPOLLIN, EPOLLOUT, EPOLLRDHUP,
- * EPOLLHUP, EPOLLERR as they came, each edge once. */
+/* Readiness of a descriptor. Embedded in its owner; `ready` gets EPOLLIN, EPOLLPRI, EPOLLOUT,
+ * EPOLLRDHUP, EPOLLHUP, EPOLLERR as they came, each edge once. */
 struct watch {
 	void (*ready)(struct watch *watch, uint32_t events);
 	uint32_t slot; /* place in the loop's table, 0 while not watching */

@@ -30,15 +30,15 @@ static void said(struct buffer *out, const char *prefix, const char *bytes, size
 	}
 }
 
-static const char *plain_words(enum event event)
+static const char *plain_words(enum event event, bool serves)
 {
 	switch (event) {
 	case EVENT_CONNECTED:
 		return "connected";
 	case EVENT_ENDED:
-		return "the server closed";
+		return serves ? "the client closed" : "the server closed";
 	case EVENT_RESET:
-		return "the server broke off";
+		return serves ? "the client broke off" : "the server broke off";
 	case EVENT_CLOSED:
 		return "closed";
 	default:
@@ -46,18 +46,27 @@ static const char *plain_words(enum event event)
 	}
 }
 
-void trace_event(FILE *file, const struct host *host, const struct outcome *outcome, bool named, unsigned connection,
-                 double ms, enum event event, const char *bytes, size_t length)
+static char who_of(enum event event, bool serves)
 {
-	const char   *words = plain_words(event);
-	char          who = transcript_who(event);
-	char          number[12] = "", prefix[TARGET_NAME + 100];
+	char who = transcript_who(event);
+
+	if (!serves || who == 0 || who == 'T')
+		return who;
+	return who == 'C' ? 'S' : 'C';
+}
+
+void trace_said(FILE *file, const char *name, unsigned number, bool serves, double ms, enum event event,
+                const char *bytes, size_t length)
+{
+	const char   *words = plain_words(event, serves);
+	char          who = who_of(event, serves);
+	char          which[12] = "", prefix[TARGET_NAME + 140];
 	struct buffer out;
 
-	if (connection > 1)
-		snprintf(number, sizeof number, "%u", connection);
-	snprintf(prefix, sizeof prefix, "%8.1f %s%s%s %c%s%s ", ms, named ? host->target.name : "", named ? " " : "",
-	         outcome->service, who ? who : '-', number, who ? ":" : "");
+	if (number > 0)
+		snprintf(which, sizeof which, "%u", number);
+	snprintf(prefix, sizeof prefix, "%8.1f %s%s%c%s%s ", ms, name, *name ? " " : "", who ? who : '-', which,
+	         who ? ":" : "");
 	buffer_init(&out, LINES_ROOM);
 	if (words)
 		line(&out, prefix, words, strlen(words));
@@ -65,4 +74,13 @@ void trace_event(FILE *file, const struct host *host, const struct outcome *outc
 		said(&out, prefix, bytes, length);
 	fwrite(buffer_bytes(&out), 1, buffer_length(&out), file);
 	buffer_free(&out);
+}
+
+void trace_event(FILE *file, const struct host *host, const struct outcome *outcome, bool named, unsigned connection,
+                 double ms, enum event event, const char *bytes, size_t length)
+{
+	char name[TARGET_NAME + 80];
+
+	snprintf(name, sizeof name, "%s%s%s", named ? host->target.name : "", named ? " " : "", outcome->service);
+	trace_said(file, name, connection > 1 ? connection : 0, false, ms, event, bytes, length);
 }

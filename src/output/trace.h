@@ -9,7 +9,12 @@
 #include <stdio.h>
 
 /* One event; each line of what was said on a line of its own, with milliseconds, escaped, in one write.
- * `named`: several hosts are scanned, say which. Of a service's further connections it is "smtp C2: ...". */
+ * `name` (may be "") says on which connection, `number` (0: none) which of several it is: "smtp C2: ...";
+ * `serves`: we are its server. */
+void trace_said(FILE *file, const char *name, unsigned number, bool serves, double ms, enum event event,
+                const char *bytes, size_t length);
+
+/* The same of a scan. `named`: several hosts are scanned, say which. */
 void trace_event(FILE *file, const struct host *host, const struct outcome *outcome, bool named, unsigned connection,
                  double ms, enum event event, const char *bytes, size_t length);
 

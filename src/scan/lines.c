@@ -1,6 +1,7 @@
 #include "scan/lines.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,37 +54,59 @@ static bool read_line(FILE *file, char *text, const char **fault)
 	return byte != EOF || length > 0 || *fault;
 }
 
+/* Under the lock, so that nobody is nudged any more once lines_listen has said so. */
+static void tell(struct lines *lines)
+{
+	if (!lines->wanted || !lines->nudge)
+		return;
+	lines->wanted = false;
+	lines->nudge(lines->owner);
+}
+
 /* Put a line into the ring, waiting for room; false: nobody wants any more. */
 static bool put(struct lines *lines, const struct line *line)
 {
-	bool wanted, closing;
+	bool closing;
 
 	uv_mutex_lock(&lines->lock);
 	while (lines->count == QUEUE && !lines->closing)
 		uv_cond_wait(&lines->room, &lines->lock);
 	closing = lines->closing;
-	if (!closing)
+	if (!closing) {
 		lines->ring[(lines->first + lines->count++) % QUEUE] = *line;
-	wanted = lines->wanted;
-	lines->wanted = false;
+		tell(lines);
+	}
 	uv_mutex_unlock(&lines->lock);
 	if (closing)
 		free(line->text);
-	else if (wanted && lines->nudge)
-		lines->nudge(lines->owner);
 	return !closing;
+}
+
+static void release(struct lines *lines)
+{
+	for (; lines->count > 0; lines->count--) {
+		free(lines->ring[lines->first].text);
+		lines->first = (lines->first + 1) % QUEUE;
+	}
+	if (lines->file != stdin)
+		fclose(lines->file);
+	uv_mutex_destroy(&lines->lock);
+	uv_cond_destroy(&lines->room);
+	free(lines->path);
+	free(lines);
 }
 
 static void finish(struct lines *lines)
 {
-	bool wanted;
+	bool closing;
 
 	uv_mutex_lock(&lines->lock);
 	lines->ended = true;
-	wanted = lines->wanted;
+	closing = lines->closing;
+	tell(lines);
 	uv_mutex_unlock(&lines->lock);
-	if (wanted && lines->nudge)
-		lines->nudge(lines->owner);
+	if (closing)
+		release(lines);
 }
 
 static void run(void *argument)
@@ -160,29 +183,23 @@ const char *lines_path(const struct lines *lines)
 	return lines->path;
 }
 
-/* A thread that is stuck in reading a silent pipe is left behind, with what it uses, for the end of the
- * process. */
+/* A thread that is still reading, perhaps a pipe that says nothing, is let go, and frees what it uses when
+ * it comes to its end. */
 void lines_close(struct lines *lines)
 {
-	bool ended;
+	uv_thread_t thread = lines->thread;
+	bool        ended;
 
 	uv_mutex_lock(&lines->lock);
 	lines->closing = true;
+	lines->nudge = NULL;
 	uv_cond_signal(&lines->room);
 	ended = lines->ended;
 	uv_mutex_unlock(&lines->lock);
-	if (!ended)
+	if (!ended) {
+		pthread_detach(thread);
 		return;
-	uv_thread_join(&lines->thread);
-	while (lines->count > 0) {
-		free(lines->ring[lines->first].text);
-		lines->first = (lines->first + 1) % QUEUE;
-		lines->count--;
 	}
-	if (lines->file != stdin)
-		fclose(lines->file);
-	uv_mutex_destroy(&lines->lock);
-	uv_cond_destroy(&lines->room);
-	free(lines->path);
-	free(lines);
+	uv_thread_join(&thread);
+	release(lines);
 }

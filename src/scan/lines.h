@@ -14,7 +14,8 @@ struct lines;
 struct lines *lines_open(const char *path);
 void          lines_close(struct lines *lines); /* does not wait for a pipe that says nothing */
 
-/* `nudge` is called from the reading thread when lines_next had said LINES_LATER and there is more now. */
+/* `nudge` is called from the reading thread when lines_next had said LINES_LATER and there is more now; after
+ * a call with NULL it is called no more. It must not call back. */
 void lines_listen(struct lines *lines, void (*nudge)(void *owner), void *owner);
 
 enum lines_step { LINES_ONE, LINES_LATER, LINES_END };

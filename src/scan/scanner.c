@@ -355,6 +355,7 @@ enum scan_end scanner_run(struct scanner *scanner, int *signal)
 		scanner->end = SCAN_NOT_STARTED;
 	}
 	uv_run(&scanner->loop, UV_RUN_DEFAULT);
+	targets_listen(scanner->scan.targets, NULL, NULL);
 	for (size_t i = 0; i < scanner->worker_count; i++)
 		worker_join(scanner->workers[i]);
 	*signal = scanner->signal;

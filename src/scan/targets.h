@@ -37,7 +37,7 @@ void            targets_free(struct targets *targets);
 enum targets_step { TARGETS_ONE, TARGETS_LATER, TARGETS_END };
 enum targets_step targets_next(struct targets *targets, struct target *target);
 
-/* From whatever thread reads the files: there is more now. */
+/* From whatever thread reads the files: there is more now. With NULL nobody is nudged any more. */
 void targets_listen(struct targets *targets, void (*nudge)(void *owner), void *owner);
 
 /* How many targets there are in all, of this shard and before exclusion; 0: not known. */

@@ -149,6 +149,7 @@ static void start_legacy(struct visit *visit, const struct failure *failure)
 	visit->strict_failure = *failure;
 	visit->nameless = tls_name_unknown(failure);
 	report_init(&visit->second);
+	visit->second.wordless = visit->setup.settings->wordless;
 	take_facts(visit);
 	conn_free(visit->conn);
 	visit->conn = conn;
@@ -182,17 +183,32 @@ static void probed(void *owner, const struct task_result *result)
 		finish(visit);
 }
 
+/* There is no memory to run it in. */
+static void fail_probe(struct visit *visit)
+{
+	struct failure failure;
+
+	failure_set(&failure, PHASE_SCRIPT, "local-limit", "not enough memory");
+	fail(visit, &failure);
+}
+
 static void probe(struct visit *visit)
 {
 	const struct settings *settings = visit->setup.settings;
 	const struct choice   *choice = choice_of(visit);
+	struct vm             *vm;
 
 	if (!choice->service->script->has_probe) {
 		finish(visit);
 		return;
 	}
+	vm = states_for(visit->setup.states, choice->service->script);
+	if (!vm) {
+		fail_probe(visit);
+		return;
+	}
 	task_start(&(struct task_setup){
-	        .vm = *visit->setup.vm,
+	        .vm = vm,
 	        .script = choice->service->script,
 	        .service = choice->service->name,
 	        .host = visit->setup.host->target.name,
@@ -436,6 +452,7 @@ void visit_start(const struct visit_setup *setup)
 	}
 	visit->setup = *setup;
 	visit->outcome = &setup->host->outcomes[setup->index];
+	visit->outcome->report.wordless = setup->settings->wordless;
 	visit->conn = conn;
 	visit->own = visit->further = (struct watched){ { told }, visit, 0 };
 	conn_observe(conn, &visit->own.observer);

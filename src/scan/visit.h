@@ -11,13 +11,13 @@
 #include "net/observer.h"
 #include "scan/host.h"
 #include "scan/settings.h"
-#include "script/vm.h"
+#include "script/states.h"
 
 struct visit_setup {
 	const struct settings *settings;
 	struct loop           *loop;
 	struct tls_context    *tls;
-	struct vm *const      *vm; /* the state to run the probe in, as it is when it comes to that */
+	struct states         *states; /* to run the probe in */
 	struct host           *host;
 	size_t                 index; /* of the outcome, and of the choice */
 	void (*changed)(void *owner, struct host *host); /* something new is known */

@@ -4,7 +4,7 @@
 #include "net/loop.h"
 #include "net/tls.h"
 #include "scan/visit.h"
-#include "script/vm.h"
+#include "script/states.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ struct worker {
 	bool                   threaded;
 	struct loop           *loop;
 	struct tls_context    *tls;
-	struct vm             *vm, *old_vm; /* old_vm: retired, its last tasks are still running */
+	struct states         *states;
 	uv_async_t             nudge;
 	struct alarm           pacer;
 	atomic_bool            stopping;
@@ -38,32 +38,6 @@ struct worker {
 	uv_mutex_t lock;
 	char       waiting[WAITING_TEXT]; /* under the lock */
 };
-
-/* --- Lua states ------------------------------------------------------------------------------ */
-
-static void drop_old_vm(struct worker *worker)
-{
-	if (!worker->old_vm || worker->old_vm->task_count > 0)
-		return;
-	vm_free(worker->old_vm);
-	worker->old_vm = NULL;
-}
-
-/* A script broke a limit: a fresh state takes over, the old one lives until its last task ends. */
-static void renew_vm(struct worker *worker)
-{
-	struct vm *fresh;
-
-	drop_old_vm(worker);
-	if (!worker->vm->retired || worker->old_vm)
-		return;
-	fresh = vm_new(worker->employer->catalogue, worker->loop, worker->tls);
-	if (!fresh)
-		return;
-	worker->old_vm = worker->vm;
-	worker->vm = fresh;
-	drop_old_vm(worker);
-}
 
 /* --- the queue ------------------------------------------------------------------------------- */
 
@@ -146,7 +120,6 @@ static void visited(void *owner, struct host *host, struct outcome *outcome)
 	host->in_flight--;
 	host->finished++;
 	finished(worker, host, outcome);
-	renew_vm(worker);
 	if (host_done(host))
 		host_over(worker, host);
 	else
@@ -173,7 +146,7 @@ static void start_service(struct worker *worker, struct host *host)
 	visit_start(&(struct visit_setup){ .settings = worker->employer->settings,
 	                                   .loop = worker->loop,
 	                                   .tls = worker->tls,
-	                                   .vm = &worker->vm,
+	                                   .states = worker->states,
 	                                   .host = host,
 	                                   .index = index,
 	                                   .changed = changed,
@@ -481,12 +454,12 @@ struct worker *worker_new(const struct employer *employer)
 	worker->tls = tls_context_new();
 	if (!worker->loop || !worker->tls)
 		goto failed;
-	worker->vm = vm_new(employer->catalogue, worker->loop, worker->tls);
-	if (!worker->vm || uv_async_init(loop_uv(worker->loop), &worker->nudge, nudged) != 0)
+	worker->states = states_new(employer->catalogue, worker->loop, worker->tls);
+	if (!worker->states || uv_async_init(loop_uv(worker->loop), &worker->nudge, nudged) != 0)
 		goto failed;
 	return worker;
 failed:
-	vm_free(worker->vm);
+	states_free(worker->states);
 	tls_context_free(worker->tls);
 	loop_free(worker->loop);
 	free(worker);
@@ -518,8 +491,7 @@ void worker_join(struct worker *worker)
 	if (atomic_load(&worker->stopping))
 		return;
 	uv_close((uv_handle_t *)&worker->nudge, NULL);
-	vm_free(worker->vm);
-	vm_free(worker->old_vm);
+	states_free(worker->states);
 	tls_context_free(worker->tls);
 	loop_free(worker->loop);
 	free(worker);

@@ -51,6 +51,7 @@ struct script {
 	const char     **faults;    /* what is wrong with its table, "path: ...", or none */
 	size_t           fault_count;
 	bool             broken;    /* could not be loaded: it still overrides others, but serves nothing */
+	bool             trusted;   /* run without sandbox */
 };
 
 struct group {
@@ -64,6 +65,7 @@ struct catalogue {
 	size_t          script_count;
 	struct group   *groups;
 	size_t          group_count;
+	size_t          trusted; /* how many of the paths, the first ones, hold scripts to be run without sandbox */
 	const char    **folders; /* where require looks for lib/NAME.lua, in this order */
 	size_t          folder_count;
 	const char    **problems; /* one line a script that could not be loaded: file, line, reason */

@@ -1,5 +1,6 @@
 #include "script/conn_api.h"
 
+#include "script/serve_api.h"
 #include "script/value.h"
 #include "script/vm.h"
 #include "script/wait.h"
@@ -8,6 +9,8 @@
 #include <lua.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { COLLECT_EVERY = 128 };
 
 static const char conn_type[] = "conn";
 static const char error_type[] = "socket error";
@@ -102,53 +105,91 @@ static int error_tostring(lua_State *L)
 
 /* --- handles --------------------------------------------------------------------------------- */
 
-/* A handle lives as long as its task, whatever the script does with it: registry[handle] = handle. */
-static void anchor(lua_State *L, const struct handle *handle)
+static struct handle *of_held(struct held *held)
 {
-	lua_pushvalue(L, -1);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, handle);
+	return (struct handle *)(void *)((char *)held - offsetof(struct handle, held));
 }
 
-/* To set what is there to nil takes no memory, so it cannot fail. */
-static void let_go(const struct task *task, const struct handle *handle)
+static void drop(struct held *held)
 {
-	lua_State *L = task->setup.vm->state;
+	struct handle *handle = of_held(held);
 
-	lua_pushnil(L);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, handle);
+	if (handle->owned)
+		conn_free(handle->conn);
+	handle->conn = NULL;
 }
 
-struct handle *conn_api_push(lua_State *L, struct task *task, struct conn *conn, bool owned)
+/* User values: the TLS facts once they were asked for, the host's name. */
+static struct handle *push_handle(lua_State *L, struct task *task)
 {
+	struct vm     *vm = task->setup.vm;
 	struct handle *handle;
 
-	if (task->handle_count == TASK_CONNS)
+	if (!vm->trusted && task->scope->opened == TASK_CONNS)
 		luaL_error(L, "a probe has at most %d connections", TASK_CONNS);
-	handle = lua_newuserdatauv(L, sizeof *handle, 1);
-	handle->conn = conn;
-	handle->owned = owned;
-	handle->mark = conn_type;
+	handle = lua_newuserdatauv(L, sizeof *handle, 2);
+	*handle = (struct handle){ .held = { .drop = drop },
+		                   .mark = conn_type,
+		                   .scope = task->scope,
+		                   .since = loop_now(vm->loop),
+		                   .service = task->setup.service };
 	luaL_setmetatable(L, conn_type);
-	anchor(L, handle);
-	task->handles[task->handle_count++] = handle;
+	scope_hold(task->scope, &handle->held);
+	task->scope->opened++;
 	return handle;
 }
 
-void conn_api_release(struct task *task)
+struct handle *conn_api_push(lua_State *L, struct task *task, struct conn *conn, const char *host)
 {
-	for (size_t i = 0; i < task->handle_count; i++) {
-		struct handle *handle = task->handles[i];
+	struct handle *handle = push_handle(L, task);
 
-		if (handle->owned)
-			conn_free(handle->conn);
-		handle->conn = NULL;
-		let_go(task, handle);
-	}
-	task->handle_count = 0;
+	handle->conn = conn;
+	handle->host = host;
+	return handle;
+}
+
+static void told(struct observer *observer, enum event event, const char *bytes, size_t length)
+{
+	struct handle *handle = (struct handle *)(void *)((char *)observer - offsetof(struct handle, observer));
+	struct scope  *scope = handle->scope;
+	double         ms = clock_ms(handle->since, clock_now());
+
+	if (scope->told)
+		scope->told(scope->owner, handle, ms, event, bytes, length);
+}
+
+/* What a connection takes is not Lua's memory: nothing else would make it look for those that are dropped. */
+static void collect_some(lua_State *L, const struct task *task)
+{
+	if (task->setup.vm->trusted && task->scope->opened % COLLECT_EVERY == COLLECT_EVERY - 1)
+		lua_gc(L, LUA_GCCOLLECT);
+}
+
+struct handle *conn_api_open(lua_State *L, struct task *task)
+{
+	struct handle *handle = push_handle(L, task);
+
+	handle->owned = true;
+	handle->host = task->setup.host;
+	handle->observer.told = told;
+	handle->conn = conn_new(task->setup.vm->loop);
+	if (!handle->conn)
+		luaL_error(L, "not enough memory");
+	conn_observe(handle->conn, task->setup.observer ? task->setup.observer : &handle->observer);
+	if (task->setup.vm->trusted)
+		conn_trust(handle->conn);
+	collect_some(L, task);
+	return handle;
+}
+
+void conn_api_name(lua_State *L, int index, struct handle *handle)
+{
+	handle->host = lua_tostring(L, -1);
+	lua_setiuservalue(L, index, 2);
 }
 
 /* Each verb comes here, so the type is told by a mark in the handle and not by a look for its name. */
-static struct handle *check_handle(lua_State *L)
+static struct handle *check_type(lua_State *L)
 {
 	struct handle *handle = lua_touserdata(L, 1);
 
@@ -157,13 +198,28 @@ static struct handle *check_handle(lua_State *L)
 	return handle;
 }
 
-static struct conn *check_open(lua_State *L)
+/* A script can keep a handle where another run of it finds it; the connection is not that one's. */
+static void check_own(lua_State *L, const struct handle *handle)
 {
-	struct handle *handle = check_handle(L);
+	const struct task *task = vm_of(L)->running;
+
+	if (task && handle->scope != task->scope)
+		luaL_error(L, "conn belongs to another run of the probe");
+}
+
+static struct handle *check_handle(lua_State *L)
+{
+	struct handle *handle = check_type(L);
 
 	if (!handle->conn)
 		luaL_error(L, "conn is closed");
-	return handle->conn;
+	check_own(L, handle);
+	return handle;
+}
+
+static struct conn *check_open(lua_State *L)
+{
+	return check_handle(L)->conn;
 }
 
 /* Seconds at `index`, or the default where there are none. */
@@ -183,7 +239,13 @@ static double reply_timeout(lua_State *L)
 /* Wait for what the try wants, or raise why it failed. [-0, +0, e] */
 static int not_done(lua_State *L, struct task *task, struct conn *conn, enum io result)
 {
-	return result == IO_FAILED ? conn_api_raise(L, conn) : wait_for(task, conn, result);
+	struct handle *handle = lua_touserdata(L, 1);
+
+	if (result == IO_FAILED)
+		return conn_api_raise(L, conn);
+	if (handle->waiter)
+		return luaL_error(L, "another task waits for this connection");
+	return wait_for(task, &handle->waiter, conn, result);
 }
 
 /* --- methods: Lua's conn:name(...) ----------------------------------------------------------- */
@@ -249,19 +311,23 @@ static int method_read(lua_State *L)
 
 static int write_step(lua_State *L, struct task *task)
 {
-	struct conn *conn = check_open(L);
-	size_t       length;
-	const char  *bytes = lua_tolstring(L, 2, &length);
-	enum io      result = conn_write(conn, bytes, length);
+	struct handle *handle = check_handle(L);
+	size_t         length;
+	const char    *bytes = lua_tolstring(L, 2, &length);
+	enum io        result = conn_write(handle->conn, bytes, length);
 
+	handle->writing = result == IO_WANT_WRITE || result == IO_WANT_READ;
 	if (result == IO_DONE)
 		return 0;
-	return not_done(L, task, conn, result);
+	return not_done(L, task, handle->conn, result);
 }
 
 static int method_write(lua_State *L)
 {
-	check_open(L);
+	const struct handle *handle = check_handle(L);
+
+	if (handle->writing && handle->waiter)
+		return luaL_error(L, "another task writes to this connection");
 	for (int i = 2; i <= lua_gettop(L); i++)
 		luaL_checkstring(L, i);
 	lua_concat(L, lua_gettop(L) - 1);
@@ -292,7 +358,7 @@ static void note_injection(struct task *task, const struct conn *conn)
 	static const char     code[] = "plaintext-at-starttls";
 	const struct failure *failure = conn_failure(conn);
 
-	if (strcmp(failure->code, code) == 0)
+	if (task->setup.report && strcmp(failure->code, code) == 0)
 		report_warn(task->setup.report, code, failure->message, strlen(failure->message));
 }
 
@@ -309,12 +375,14 @@ static void note_curable(struct task *task, const struct conn *conn)
 static int starttls_step(lua_State *L, struct task *task)
 {
 	const struct task_setup *setup = &task->setup;
-	struct conn             *conn = check_open(L);
-	const char              *name = setup->nameless ? NULL : setup->host;
+	struct handle           *handle = check_handle(L);
+	struct conn             *conn = handle->conn;
+	struct tls_context      *server = lua_touserdata(L, 2);
+	const char              *name = lua_isstring(L, 3) ? lua_tostring(L, 3) : handle->host;
 	enum io                  result;
 
 	vm_pause(setup->vm);
-	result = conn_starttls(conn, setup->vm->tls, setup->manner, name);
+	result = conn_starttls(conn, server ? server : setup->vm->tls, setup->manner, setup->nameless ? NULL : name);
 	vm_go_on(setup->vm, L);
 	if (result == IO_DONE)
 		return push_tls(L, conn);
@@ -325,26 +393,60 @@ static int starttls_step(lua_State *L, struct task *task)
 	return not_done(L, task, conn, result);
 }
 
+/* [-0, +2, e] From the options at slot 2: the context to be a server with, or nil; the name for SNI, or nil. */
+static void read_options(lua_State *L)
+{
+	luaL_argcheck(L, vm_of(L)->trusted, 2, "options are for programs of your own (-e, --run, -i)");
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_getfield(L, 2, "server");
+	if (lua_toboolean(L, -1)) {
+		lua_getfield(L, 2, "certificate");
+		lua_pushlightuserdata(L, serve_api_context(L, luaL_optstring(L, -1, NULL)));
+	} else {
+		lua_pushnil(L);
+	}
+	lua_getfield(L, 2, "name");
+}
+
+/* conn:starttls([{server = true, certificate = FILE, name = NAME}]). Slots: 1 conn, 2 context, 3 name. */
 static int method_starttls(lua_State *L)
 {
 	struct conn *conn = check_open(L);
 
 	luaL_argcheck(L, !conn_secure(conn), 1, "speaks TLS already");
-	lua_settop(L, 1);
+	lua_settop(L, 2);
+	if (lua_isnil(L, 2)) {
+		lua_settop(L, 1);
+	} else {
+		read_options(L);
+		lua_replace(L, 3);
+		lua_replace(L, 2);
+		lua_settop(L, 3);
+	}
 	return wait_run(L, starttls_step, reply_timeout(L));
 }
 
+/* While a probe is being ended, whose handle it is cannot be told; what is the probe's is closed with it. */
 static int method_close(lua_State *L)
 {
-	struct handle *handle = check_handle(L);
+	struct handle *handle = check_type(L);
 
-	if (!handle->conn)
+	if (!handle->conn || (!vm_of(L)->running && !vm_of(L)->trusted))
 		return 0;
-	if (handle->owned)
-		conn_free(handle->conn);
-	else
+	check_own(L, handle);
+	if (handle->waiter)
+		wait_soon(handle->waiter);
+	if (!handle->owned)
 		conn_close(handle->conn);
-	handle->conn = NULL;
+	scope_drop(&handle->held);
+	return 0;
+}
+
+static int collect(lua_State *L)
+{
+	struct handle *handle = lua_touserdata(L, 1);
+
+	scope_drop(&handle->held);
 	return 0;
 }
 
@@ -354,8 +456,18 @@ static int push_address(lua_State *L, const struct address *address)
 {
 	char text[ADDRESS_TEXT];
 
+	if (address_family(address) == AF_UNSPEC)
+		return 0;
 	address_format(address, text);
 	lua_pushstring(L, text);
+	return 1;
+}
+
+static int push_port(lua_State *L, const struct address *address)
+{
+	if (address_family(address) == AF_UNSPEC)
+		return 0;
+	lua_pushinteger(L, address_port(address));
 	return 1;
 }
 
@@ -377,9 +489,11 @@ static int push_unread(lua_State *L, const struct conn *conn)
 	return 1;
 }
 
-static int push_field(lua_State *L, struct conn *conn, const char *field)
+static const char *const facts[] = { "host", "address", "port", "service", "local_address", "tls", "unread" };
+
+static int push_field(lua_State *L, const struct handle *handle, const char *field)
 {
-	const struct task *task = wait_task(L);
+	struct conn *conn = handle->conn;
 
 	if (strcmp(field, "tls") == 0)
 		return push_tls(L, conn);
@@ -390,11 +504,11 @@ static int push_field(lua_State *L, struct conn *conn, const char *field)
 	if (strcmp(field, "unread") == 0)
 		return push_unread(L, conn);
 	if (strcmp(field, "port") == 0)
-		lua_pushinteger(L, address_port(conn_remote(conn)));
+		return push_port(L, conn_remote(conn));
 	else if (strcmp(field, "host") == 0)
-		lua_pushstring(L, task->setup.host);
+		lua_pushstring(L, handle->host);
 	else if (strcmp(field, "service") == 0)
-		lua_pushstring(L, task->setup.service);
+		lua_pushstring(L, handle->service);
 	else
 		return luaL_error(L, "conn has no field or method \"%s\"", field);
 	return 1;
@@ -403,7 +517,7 @@ static int push_field(lua_State *L, struct conn *conn, const char *field)
 /* conn.name: a method (upvalue 1 holds them) or a fact. */
 static int conn_index(lua_State *L)
 {
-	struct handle *handle = check_handle(L);
+	struct handle *handle = check_type(L);
 
 	luaL_checktype(L, 2, LUA_TSTRING);
 	lua_pushvalue(L, 2);
@@ -411,13 +525,43 @@ static int conn_index(lua_State *L)
 		return 1;
 	if (!handle->conn)
 		return luaL_error(L, "conn is closed");
-	return push_field(L, handle->conn, lua_tostring(L, 2));
+	return push_field(L, handle, lua_tostring(L, 2));
+}
+
+static int conn_tostring(lua_State *L)
+{
+	const struct handle *handle = luaL_checkudata(L, 1, conn_type);
+
+	if (!handle->conn)
+		lua_pushliteral(L, "conn (closed)");
+	else if (address_family(conn_remote(handle->conn)) == AF_UNSPEC)
+		lua_pushfstring(L, "conn to %s", handle->host);
+	else
+		lua_pushfstring(L, "conn to %s port %d%s", handle->host,
+		                (int)address_port(conn_remote(handle->conn)),
+		                conn_secure(handle->conn) ? ", TLS" : "");
+	return 1;
 }
 
 static const luaL_Reg methods[] = {
 	{ "readline", method_readline }, { "read", method_read },   { "write", method_write },
 	{ "starttls", method_starttls }, { "close", method_close }, { NULL, NULL },
 };
+
+const struct handle *conn_api_handle(lua_State *L, int index)
+{
+	return luaL_testudata(L, index, conn_type);
+}
+
+const char *conn_api_member(size_t n, bool *is_method)
+{
+	size_t count = sizeof methods / sizeof *methods - 1;
+
+	*is_method = n < count;
+	if (n < count)
+		return methods[n].name;
+	return n - count < sizeof facts / sizeof *facts ? facts[n - count] : NULL;
+}
 
 void conn_api_register(lua_State *L)
 {
@@ -427,6 +571,10 @@ void conn_api_register(lua_State *L)
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, method_close);
 	lua_setfield(L, -2, "__close");
+	lua_pushcfunction(L, collect);
+	lua_setfield(L, -2, "__gc");
+	lua_pushcfunction(L, conn_tostring);
+	lua_setfield(L, -2, "__tostring");
 	lua_pushboolean(L, false);
 	lua_setfield(L, -2, "__metatable");
 	lua_pop(L, 1);

@@ -15,24 +15,42 @@
 struct lua_State;
 
 struct handle {
-	struct conn *conn;  /* NULL once closed or over */
-	bool         owned; /* opened by the probe: the task frees it */
-	const char  *mark;  /* tells it from any other userdata of its size */
+	struct held     held;
+	const char     *mark; /* tells it from any other userdata of its size */
+	struct conn    *conn; /* NULL once closed or over */
+	struct scope   *scope;
+	struct task    *waiter;
+	struct observer observer;
+	moment          since;   /* opened */
+	const char     *host;    /* as the user named it */
+	const char     *service; /* NULL: none */
+	bool            owned;   /* opened by the script: it is freed with the handle */
+	bool            serves;  /* accepted: the other side is the client */
+	bool            writing; /* a part of some bytes is written; no others may come between */
 };
 
 /* Make the metatables. [-0, +0, m] */
 void conn_api_register(struct lua_State *L);
 
-/* Push a handle of `task` for `conn`; raises past TASK_CONNS. `conn` may be set later. [-0, +1, e] */
-struct handle *conn_api_push(struct lua_State *L, struct task *task, struct conn *conn, bool owned);
+/* Push a handle for a connection of others, to `host`. [-0, +1, e] */
+struct handle *conn_api_push(struct lua_State *L, struct task *task, struct conn *conn, const char *host);
 
-/* Empty all handles of the task; connections that it owns are closed and freed. Never raises. */
-void conn_api_release(struct task *task);
+/* Push a handle with a connection of its own, not yet open; raises past TASK_CONNS. [-0, +1, e] */
+struct handle *conn_api_open(struct lua_State *L, struct task *task);
+
+/* The handle, which stands at `index`, is one for the host whose name, a text, is on top of the stack. [-1, +0, -] */
+void conn_api_name(struct lua_State *L, int index, struct handle *handle);
 
 /* Raise a socket error: a table {phase, code, message, errno, partial} whose tostring is "[phase] message".
  * The first raises the connection's own failure; in the second `conn` (may be NULL) is for `partial` only. */
 int conn_api_raise(struct lua_State *L, struct conn *conn);
 int conn_api_raise_failure(struct lua_State *L, const struct failure *failure, struct conn *conn);
+
+/* The connection at `index`; NULL: it is none. [-0, +0, -] */
+const struct handle *conn_api_handle(struct lua_State *L, int index);
+
+/* The names of a connection's methods and facts, for completion and help: the n-th, or NULL behind the last. */
+const char *conn_api_member(size_t n, bool *is_method);
 
 /* Is the value at `index` a socket error? If so fill `failure` from it. [-0, +0, -] */
 bool conn_api_error(struct lua_State *L, int index, struct failure *failure);

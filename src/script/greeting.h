@@ -13,11 +13,11 @@ struct lua_State;
 enum { GREETING_NONE = 1000 };
 
 /* The place, from 0, of the first of the script's patterns that the text at `index` fits; GREETING_NONE
- * if it fits none; 0 if there are none. [-0, +0, e] */
+ * if it fits none; 0 if there are none. [-0, +0, -] */
 size_t greeting_rank(struct lua_State *L, const struct script *script, int index);
 
 /* The name of the service whose script has the earliest pattern that fits, if that is earlier than
- * `rank`; NULL if there is none, or two have it equally early. [-0, +0, e] */
+ * `rank`; NULL if there is none, or two have it equally early. [-0, +0, -] */
 const char *greeting_owner(struct lua_State *L, int index, size_t rank);
 
 /* What bytes that no probe knows look like: "vnc", "mysql", "tls", ..., or NULL. */

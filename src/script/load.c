@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { SOURCE_LIMIT = 256 * 1024, PATH_TEXT = 4096, FAULTS = 20 };
+enum { SOURCE_LIMIT = 256 * 1024, PATH_TEXT = 4096, FAULTS = 20, LIST = 64, MEMBERS = 1000 };
 
 static const char suffix[] = ".lua";
 static const char groups_file[] = "groups.lua";
@@ -143,13 +143,25 @@ static void read_service(lua_State *L, struct script *script, int number)
 	service->optional = flag_field(L, script, where, "optional");
 }
 
+/* How many elements the list on top has; with more than anybody needs it may well have holes, and be as long
+ * as its largest key. */
+static int list_length(lua_State *L, struct script *script, const char *what)
+{
+	lua_Unsigned length = lua_rawlen(L, -1);
+
+	if (length <= LIST)
+		return (int)length;
+	blame(script, "%s has more than %d elements", what, LIST);
+	return 0;
+}
+
 static void read_services(lua_State *L, struct script *script)
 {
 	bool list = lua_getfield(L, -1, "services") == LUA_TTABLE && lua_rawlen(L, -1) > 0;
 
 	if (!list)
 		blame(script, "services must be a list like { { name = \"pop3\", port = 110 } }");
-	for (int i = 1; list && i <= (int)lua_rawlen(L, -1); i++) {
+	for (int i = 1, length = list ? list_length(L, script, "services") : 0; i <= length; i++) {
 		lua_rawgeti(L, -1, i);
 		read_service(L, script, i);
 		lua_pop(L, 1);
@@ -230,7 +242,8 @@ static void read_arguments(lua_State *L, struct script *script)
 			read_argument(L, script);
 			lua_pop(L, 1);
 		}
-		qsort(script->arguments, script->argument_count, sizeof *script->arguments, by_name);
+		if (script->argument_count > 1)
+			qsort(script->arguments, script->argument_count, sizeof *script->arguments, by_name);
 	}
 	lua_pop(L, 1);
 }
@@ -262,7 +275,7 @@ static void read_greetings(lua_State *L, struct script *script)
 	int type = lua_getfield(L, -1, "greeting");
 
 	if (type == LUA_TTABLE) {
-		for (int i = 1; i <= (int)lua_rawlen(L, -1); i++) {
+		for (int i = 1, length = list_length(L, script, "greeting"); i <= length; i++) {
 			lua_rawgeti(L, -1, i);
 			read_greeting(L, script);
 		}
@@ -279,7 +292,7 @@ static void read_fields(lua_State *L, struct script *script)
 
 	if (type != LUA_TTABLE && type != LUA_TNIL)
 		blame(script, "fields must be a list of texts like { \"banner\" }");
-	for (int i = 1; type == LUA_TTABLE && i <= (int)lua_rawlen(L, -1); i++) {
+	for (int i = 1, length = type == LUA_TTABLE ? list_length(L, script, "fields") : 0; i <= length; i++) {
 		if (lua_rawgeti(L, -1, i) != LUA_TSTRING)
 			blame(script, "fields[%d] must be a text", i);
 		else
@@ -349,6 +362,8 @@ static void read_group(lua_State *L, struct grouping *grouping)
 	grouping->catalogue->groups = grown;
 	group = &grown[grouping->catalogue->group_count - 1];
 	group->name = strdup(name);
+	if (lua_rawlen(L, -1) > MEMBERS)
+		refuse(L, &grouping->file, "%s has more than %d members", name, MEMBERS);
 	for (int i = 1; i <= (int)lua_rawlen(L, -1); i++) {
 		if (lua_rawgeti(L, -1, i) != LUA_TSTRING)
 			refuse(L, &grouping->file, "%s[%d] must be the name of a service", name, i);
@@ -377,7 +392,9 @@ static int declare_groups(lua_State *L)
 		read_group(L, grouping);
 		lua_pop(L, 1);
 	}
-	qsort(grouping->catalogue->groups, grouping->catalogue->group_count, sizeof *grouping->catalogue->groups, by_group);
+	if (grouping->catalogue->group_count > 1)
+		qsort(grouping->catalogue->groups, grouping->catalogue->group_count, sizeof *grouping->catalogue->groups,
+		      by_group);
 	return 0;
 }
 
@@ -415,9 +432,10 @@ static char *read_source(const char *path, size_t *length, const char **reason)
 }
 
 /* A state of its own for each file: what one does while it loads, no other can see. */
-static bool run_file(struct catalogue *catalogue, const char *path, int (*read)(lua_State *L), void *argument)
+static bool run_file(struct catalogue *catalogue, const char *path, bool trusted, int (*read)(lua_State *L),
+                     void *argument)
 {
-	struct vm *vm = vm_new(catalogue, NULL, NULL);
+	struct vm *vm = trusted ? vm_new_trusted(catalogue, NULL, NULL) : vm_new(catalogue, NULL, NULL);
 	char       error[600] = "not enough memory", line[PATH_TEXT + 600];
 	bool       good = vm && vm_protected(vm, read, argument, error, sizeof error);
 
@@ -447,7 +465,7 @@ static void load_groups(struct catalogue *catalogue, const char *path)
 	struct grouping grouping = { .catalogue = catalogue };
 
 	if (read_file(catalogue, &grouping.file, path))
-		run_file(catalogue, path, declare_groups, &grouping);
+		run_file(catalogue, path, false, declare_groups, &grouping);
 	free((char *)grouping.file.path);
 	free((char *)grouping.file.source);
 }
@@ -474,13 +492,14 @@ static struct script *add_script(struct catalogue *catalogue, const char *path)
 	return script;
 }
 
-static void load_file(struct catalogue *catalogue, const char *path)
+static void load_file(struct catalogue *catalogue, const char *path, bool trusted)
 {
 	struct script *script = add_script(catalogue, path);
 
 	if (!script)
 		return;
-	script->broken = !read_file(catalogue, script, path) || !run_file(catalogue, path, declare, script);
+	script->trusted = trusted;
+	script->broken = !read_file(catalogue, script, path) || !run_file(catalogue, path, trusted, declare, script);
 	for (size_t i = 0; i < script->fault_count; i++)
 		add_problem(catalogue, script->faults[i]);
 	script->broken = script->broken || script->fault_count > 0;
@@ -495,15 +514,15 @@ static int is_script(const struct dirent *entry)
 	       strcmp(entry->d_name, groups_file) != 0;
 }
 
-static void load_entry(struct catalogue *catalogue, const char *folder, const char *name)
+static void load_entry(struct catalogue *catalogue, const char *folder, const char *name, bool trusted)
 {
 	char path[PATH_TEXT];
 
 	snprintf(path, sizeof path, "%s/%s", folder, name);
-	load_file(catalogue, path);
+	load_file(catalogue, path, trusted);
 }
 
-static bool load_folder(struct catalogue *catalogue, const char *folder)
+static bool load_folder(struct catalogue *catalogue, const char *folder, bool trusted)
 {
 	struct dirent **entries;
 	int             count = scandir(folder, &entries, is_script, alphasort);
@@ -513,7 +532,7 @@ static bool load_folder(struct catalogue *catalogue, const char *folder)
 	if (count < 0)
 		return false;
 	for (int i = 0; i < count; i++) {
-		load_entry(catalogue, folder, entries[i]->d_name);
+		load_entry(catalogue, folder, entries[i]->d_name, trusted);
 		free(entries[i]);
 	}
 	free(entries);
@@ -556,8 +575,8 @@ bool load_scripts(struct catalogue *catalogue, const char *const *paths, size_t 
 		if (fault(paths[i], &is_folder))
 			continue;
 		if (!is_folder) {
-			load_file(catalogue, paths[i]);
-		} else if (!load_folder(catalogue, paths[i])) {
+			load_file(catalogue, paths[i], i < catalogue->trusted);
+		} else if (!load_folder(catalogue, paths[i], i < catalogue->trusted)) {
 			snprintf(error, size, "%s: %s", paths[i], strerror(errno));
 			return false;
 		}

@@ -5,7 +5,8 @@
 #include "script/catalogue.h"
 
 /* Load each of the folders (every *.lua in it, and its groups.lua) and files, in the order given. The
- * first comes first: a script whose file name is already loaded is overridden, not loaded.
+ * first comes first: a script whose file name is already loaded is overridden, not loaded. The scripts of the
+ * first catalogue->trusted of the paths are run without sandbox, now and later.
  *
  * A script that cannot be used becomes a line in catalogue->problems ("path:line: reason") and the
  * others are loaded all the same. False only if one of the paths itself cannot be read: `error`

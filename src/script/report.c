@@ -42,7 +42,7 @@ static void add_line(struct report *report, const char *text, size_t length, boo
 	struct head head = { .length = length, .warning = warning };
 
 
-	if (buffer_room(&report->lines) < sizeof head + length)
+	if (report->wordless || buffer_room(&report->lines) < sizeof head + length)
 		return; /* the record has it all the same */
 	buffer_append(&report->lines, &head, sizeof head);
 	buffer_append(&report->lines, text, length);

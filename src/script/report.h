@@ -15,6 +15,7 @@ struct report {
 	json_t       *warnings; /* array of {code, text}, or NULL while empty */
 	size_t        budget;   /* bytes that may still be recorded */
 	struct buffer lines;    /* see report_next */
+	bool          wordless; /* nobody wants them: they are not kept */
 	bool          held;     /* what follows these is not shown yet: */
 	size_t        hold;     /* bytes of `lines` */
 	/* Called after each line, if set, so that a reader sees it as soon as it is known. */

@@ -8,6 +8,8 @@
 #include <lua.h>
 #include <string.h>
 
+enum { NAME_BYTES = 200 };
+
 static const char type_name[] = "report";
 static const char object_key = 0; /* registry[&object_key] = the report object */
 
@@ -40,18 +42,41 @@ static void check_key(lua_State *L, const struct script *script, const char *key
 		luaL_error(L, "\"%s\" is not among the fields that the probe declares", key);
 }
 
+/* Raise unless the text at `index` is short enough for a name. [-0, +0, e] */
+static const char *check_name(lua_State *L, int index)
+{
+	size_t      length;
+	const char *name = luaL_checklstring(L, index, &length);
+
+	luaL_argcheck(L, length <= NAME_BYTES, index, "a name of at most 200 bytes");
+	return name;
+}
+
+/* A name counts as what is reported under it does. [-0, +0, e] */
+static void pay_for(lua_State *L, struct report *report, const char *key)
+{
+	size_t length = strlen(key);
+
+	if (json_object_get(report->data, key))
+		return;
+	if (length > report->budget)
+		luaL_error(L, "a probe reports at most 256 KiB");
+	report->budget -= length;
+}
+
 /* report(key, value [, text]): text nil prints the value, false prints nothing. True is like nil, so that
  * report("banner", conn:readline()) may be written: a line that was cut comes with true. */
 static int call(lua_State *L)
 {
-	struct task   *task = wait_task(L);
+	struct task   *task = wait_owner(L);
 	struct report *report = task->setup.report;
-	const char    *key = luaL_checkstring(L, 2);
+	const char    *key = check_name(L, 2);
 
 	luaL_argcheck(L, lua_gettop(L) >= 3, 3, "a value");
 	luaL_argcheck(L, lua_isnoneornil(L, 4) || lua_isstring(L, 4) || lua_isboolean(L, 4), 4,
 	              "text, or false to print nothing");
 	check_key(L, task->setup.script, key);
+	pay_for(L, report, key);
 	report_set(report, key, value_to_json(L, 3, &report->budget));
 	print(L, report, lua_isnoneornil(L, 4) || (lua_isboolean(L, 4) && lua_toboolean(L, 4)) ? 3 : 4);
 	return 0;
@@ -60,10 +85,10 @@ static int call(lua_State *L)
 static int warn(lua_State *L)
 {
 	size_t      length;
-	const char *code = luaL_checkstring(L, 1);
+	const char *code = check_name(L, 1);
 	const char *text = luaL_checklstring(L, 2, &length);
 
-	report_warn(wait_task(L)->setup.report, code, text, length);
+	report_warn(wait_owner(L)->setup.report, code, text, length);
 	return 0;
 }
 

@@ -2,7 +2,10 @@
 
 #include "base/escape.h"
 #include "script/conn_api.h"
+#include "script/dial_api.h"
 #include "script/greeting.h"
+#include "script/serve_api.h"
+#include "script/spawn_api.h"
 #include "script/vm.h"
 #include "script/wait.h"
 
@@ -95,15 +98,14 @@ static int connect_step(lua_State *L, struct task *task)
 	vm_go_on(task->setup.vm, L);
 	if (result == IO_FAILED)
 		return conn_api_raise(L, conn);
-	return result == IO_DONE ? 1 : wait_for(task, conn, result);
+	return result == IO_DONE ? 1 : wait_for(task, &handle->waiter, conn, result);
 }
 
 static int scan_connect(lua_State *L)
 {
-	struct task   *task = wait_task(L);
-	lua_Integer    port = luaL_checkinteger(L, 1);
-	double         seconds = task->setup.connect_timeout;
-	struct handle *handle;
+	struct task *task = wait_task(L);
+	lua_Integer  port = luaL_checkinteger(L, 1);
+	double       seconds = task->setup.connect_timeout;
 
 	luaL_argcheck(L, port >= 1 && port <= 65535, 1, "a port from 1 to 65535");
 	if (!lua_isnoneornil(L, 2)) {
@@ -115,11 +117,7 @@ static int scan_connect(lua_State *L)
 	lua_settop(L, 2);
 	if (lua_toboolean(L, 2))
 		seconds += task->setup.reply_timeout;
-	handle = conn_api_push(L, task, NULL, true);
-	handle->conn = conn_new(task->setup.vm->loop);
-	if (!handle->conn)
-		return luaL_error(L, "not enough memory");
-	conn_observe(handle->conn, task->setup.observer);
+	conn_api_open(L, task);
 	return wait_run(L, connect_step, seconds);
 }
 
@@ -129,7 +127,27 @@ static const luaL_Reg functions[] = {
 	{ NULL, NULL },
 };
 
+/* scan.connect in a trusted state: a probe's, or with any host. */
+static int connect_anywhere(lua_State *L)
+{
+	if (lua_type(L, 1) == LUA_TNUMBER && wait_task(L)->setup.conn)
+		return scan_connect(L);
+	return dial_api_connect(L);
+}
+
+/* What there is more for programs of the user's own. */
+static const luaL_Reg author_functions[] = {
+	{ "connect", connect_anywhere }, { "resolve", dial_api_resolve }, { "listen", serve_api_listen },
+	{ "pair", serve_api_pair },      { "spawn", spawn_api_spawn },    { NULL, NULL },
+};
+
 void scan_api_push(lua_State *L)
 {
 	luaL_newlib(L, functions);
+	if (!vm_of(L)->trusted)
+		return;
+	dial_api_register(L);
+	serve_api_register(L);
+	spawn_api_register(L);
+	luaL_setfuncs(L, author_functions, 0);
 }

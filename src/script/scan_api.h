@@ -1,4 +1,5 @@
-/* `scan` as scripts see it: connect, sleep, now, escape, is_error, classify. */
+/* `scan` as scripts see it: connect, sleep, now, escape, is_error, classify. In a trusted state connect goes
+ * anywhere, and there are resolve, listen, pair and spawn. */
 #ifndef SCRIPT_SCAN_API_H
 #define SCRIPT_SCAN_API_H
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* How a coroutine left the processor for good. */
-enum exit { EXIT_RETURN, EXIT_ERROR, EXIT_KILLED, EXIT_MEMORY, EXIT_STRAY_YIELD };
+enum exit { EXIT_RETURN, EXIT_ERROR, EXIT_KILLED, EXIT_MEMORY, EXIT_STRAY_YIELD, EXIT_CANCELLED };
 
 static void end(struct task *task, enum exit exit);
 
@@ -41,17 +41,56 @@ static void push_arguments(lua_State *L, const struct script *script)
 	}
 }
 
-/* In the main state, protected: make the coroutine with the probe and its arguments on its stack. */
+static void push_probe(lua_State *L, struct task *task)
+{
+	vm_push_probe(L, task->setup.script);
+	conn_api_push(L, task, task->setup.conn, task->setup.host);
+	report_api_push(L);
+	push_arguments(L, task->setup.script);
+}
+
+static int integer_field(lua_State *L, int index, const char *name)
+{
+	int value;
+
+	lua_getfield(L, index, name);
+	value = (int)lua_tointeger(L, -1);
+	lua_pop(L, 1);
+	return value;
+}
+
+/* [-0, +n, e] The elements of the list that is to be called. */
+static void push_call(lua_State *L, int reference)
+{
+	int list = lua_gettop(L) + 1, count;
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, reference);
+	count = integer_field(L, list, "n");
+	luaL_checkstack(L, count, "too many arguments");
+	for (int i = 1; i <= count; i++)
+		lua_rawgeti(L, list, i);
+	lua_remove(L, list);
+}
+
+/* [-n, +0, e] A coroutine with all that stands above `below` on its stack: a function and its arguments. */
+static lua_State *make_thread(lua_State *L, int below, int *reference)
+{
+	int        count = lua_gettop(L) - below;
+	lua_State *thread = vm_take_thread(L, reference);
+
+	if (!lua_checkstack(thread, count + LUA_MINSTACK))
+		luaL_error(L, "too many arguments");
+	lua_xmove(L, thread, count);
+	return thread;
+}
+
+/* In the main state, protected. */
 static int prepare(lua_State *L)
 {
 	struct task *task = lua_touserdata(L, 1);
 
-	vm_push_probe(L, task->setup.script);
-	conn_api_push(L, task, task->setup.conn, false);
-	report_api_push(L);
-	push_arguments(L, task->setup.script);
-	task->thread = vm_take_thread(L, &task->reference);
-	lua_xmove(L, task->thread, 4);
+	push_probe(L, task);
+	task->thread = make_thread(L, 1, &task->reference);
 	return 0;
 }
 
@@ -60,17 +99,19 @@ static void give_up(struct task *task, const char *why)
 	struct task_result result = { .end = TASK_BROKEN };
 
 	failure_set(&result.failure, PHASE_SCRIPT, "script-error", "%s", why);
-	conn_api_release(task);
+	scope_release(&task->own);
 	task->setup.vm->task_count--;
 	task->setup.done(task->setup.owner, &result);
 	free(task);
 }
 
-static void resume(struct task *task, int arguments)
+static void resume(struct task *task)
 {
 	struct vm *vm = task->setup.vm;
+	int        arguments = task->begun ? 0 : lua_gettop(task->thread) - 1;
 	int        count, status;
 
+	task->begun = true;
 	vm_enter(vm, task->thread, task, task->spent);
 	status = lua_resume(task->thread, vm->state, arguments, &count);
 	task->spent = vm_leave(vm);
@@ -101,36 +142,116 @@ void task_start(const struct task_setup *setup)
 		return;
 	}
 	task->setup = *setup;
+	task->scope = setup->scope ? setup->scope : &task->own;
 	setup->vm->task_count++;
 	if (vm_protected(setup->vm, prepare, task, why, sizeof why))
-		resume(task, 3);
+		resume(task);
 	else
 		give_up(task, why);
 }
 
+static void join_scope(struct task *task)
+{
+	task->place = &task->scope->tasks;
+	task->next = task->scope->tasks;
+	if (task->next)
+		task->next->place = &task->next;
+	task->scope->tasks = task;
+}
+
+static void leave_scope(struct task *task)
+{
+	if (!task->place)
+		return;
+	*task->place = task->next;
+	if (task->next)
+		task->next->place = task->place;
+}
+
+struct task *task_spawn(lua_State *L, const struct task_setup *setup)
+{
+	int          below = lua_gettop(L), reference;
+	lua_State   *thread;
+	struct task *task;
+
+	push_call(L, setup->call);
+	thread = make_thread(L, below, &reference);
+	task = calloc(1, sizeof *task);
+	if (!task) {
+		vm_give_thread(L, thread, reference, false);
+		luaL_error(L, "not enough memory");
+	}
+	task->setup = *setup;
+	task->scope = setup->scope;
+	task->thread = thread;
+	task->reference = reference;
+	setup->vm->task_count++;
+	join_scope(task);
+	wait_soon(task);
+	return task;
+}
+
+void task_cancel(struct task *task)
+{
+	end(task, EXIT_CANCELLED);
+}
+
 void task_wake(struct task *task)
 {
-	resume(task, 0);
+	resume(task);
 }
 
 /* --- ending ---------------------------------------------------------------------------------- */
 
-/* The probe broke a limit, or the rules. */
-static void judge_broken(const struct task *task, struct task_result *result, const char *code, const char *why)
-{
-	result->end = TASK_BROKEN;
-	failure_set(&result->failure, PHASE_SCRIPT, code, "%s: the probe %s", task->setup.script->path, why);
-}
-
-/* An error that is no text says nothing of where it comes from; the stack does. */
-static void judge_wordless(lua_State *L, struct task_result *result)
+/* The innermost line of a script that the stopped coroutine was at. */
+static void find_place(lua_State *L, char *text, size_t size)
 {
 	lua_Debug place = { .currentline = -1 };
 
 	for (int level = 0; place.currentline <= 0 && lua_getstack(L, level, &place); level++)
 		lua_getinfo(L, "Sl", &place);
-	failure_set(&result->failure, PHASE_SCRIPT, "script-error", "%s:%d: the error is not a text", place.short_src,
-	            place.currentline);
+	if (place.currentline > 0)
+		snprintf(text, size, "%s:%d", place.short_src, place.currentline);
+}
+
+/* The probe broke a limit, or the rules. */
+static void judge_broken(const struct task *task, struct task_result *result, const char *code, const char *why)
+{
+	const struct script *script = task->setup.script;
+
+	result->end = TASK_BROKEN;
+	snprintf(result->place, sizeof result->place, "%s", script ? script->path : "");
+	find_place(task->thread, result->place, sizeof result->place);
+	failure_set(&result->failure, PHASE_SCRIPT, code, "%s: the %s %s", result->place, script ? "probe" : "task", why);
+}
+
+/* Does the error begin with the file of a function that was running? Most of Lua's do, and not those from C. */
+static bool says_where(lua_State *L, const char *text)
+{
+	enum { LEVELS = 16 };
+	lua_Debug place;
+
+	for (int level = 0; level < LEVELS && lua_getstack(L, level, &place); level++) {
+		size_t length;
+
+		lua_getinfo(L, "S", &place);
+		length = strlen(place.short_src);
+		if (strncmp(text, place.short_src, length) == 0 && text[length] == ':')
+			return true;
+	}
+	return false;
+}
+
+/* An error that does not say where it comes from, or no word at all: the stack knows. */
+static void judge_bug(lua_State *L, struct task_result *result)
+{
+	const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "the error is not a text";
+
+	find_place(L, result->place, sizeof result->place);
+	if (result->place[0] == '\0' || says_where(L, text))
+		failure_set(&result->failure, PHASE_SCRIPT, "script-error", "%s", text);
+	else
+		failure_set(&result->failure, PHASE_SCRIPT, "script-error", "%s: %s", result->place, text);
 }
 
 /* What stands on the stopped coroutine's stack top is its error. */
@@ -140,13 +261,11 @@ static void judge_error(const struct task *task, struct task_result *result)
 
 	if (conn_api_error(L, -1, &result->failure)) {
 		result->end = TASK_FAILED;
+		find_place(L, result->place, sizeof result->place);
 		return;
 	}
 	result->end = TASK_BROKEN;
-	if (lua_type(L, -1) == LUA_TSTRING)
-		failure_set(&result->failure, PHASE_SCRIPT, "script-error", "%s", lua_tostring(L, -1));
-	else
-		judge_wordless(L, result);
+	judge_bug(L, result);
 }
 
 static void judge(const struct task *task, enum exit exit, struct task_result *result)
@@ -169,6 +288,10 @@ static void judge(const struct task *task, enum exit exit, struct task_result *r
 		break;
 	case EXIT_STRAY_YIELD:
 		judge_broken(task, result, "script-error", "yielded by itself");
+		break;
+	case EXIT_CANCELLED:
+		result->end = TASK_CANCELLED;
+		failure_set(&result->failure, PHASE_SCRIPT, "cancelled", "interrupted");
 		break;
 	}
 }
@@ -235,6 +358,47 @@ static void note_silence(const struct task *task, const struct task_result *resu
 		report_note(task->setup.report, "silent", failure->message, strlen(failure->message));
 }
 
+/* [-0, +1, e] What the coroutine returned, as a list; it is over, and nothing else is on its stack. */
+static void take_results(lua_State *L, lua_State *thread)
+{
+	int count = lua_gettop(thread);
+
+	lua_createtable(L, count, 1);
+	lua_pushinteger(L, count);
+	lua_setfield(L, -2, "n");
+	for (int i = count; i >= 1; i--) {
+		lua_xmove(thread, L, 1);
+		lua_rawseti(L, -2, i);
+	}
+}
+
+/* [-0, +1, e] What it raised; closing the thread wants that to be still there. */
+static void take_error(lua_State *L, const struct closing *closing)
+{
+	lua_State *thread = closing->task->thread;
+
+	if (closing->exit != EXIT_ERROR) {
+		lua_pushstring(L, closing->result->failure.message);
+		return;
+	}
+	lua_xmove(thread, L, 1);
+	lua_pushvalue(L, -1);
+	lua_xmove(L, thread, 1);
+}
+
+static void keep_outcome(lua_State *L, const struct closing *closing)
+{
+	bool returned = closing->exit == EXIT_RETURN;
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, closing->task->setup.call);
+	if (returned)
+		take_results(L, closing->task->thread);
+	else
+		take_error(L, closing);
+	lua_setfield(L, -2, returned ? "results" : "error");
+	lua_pop(L, 1);
+}
+
 /* A coroutine that was killed is left as it is: closing it would run more of the script. */
 static int close_thread(lua_State *L)
 {
@@ -245,11 +409,15 @@ static int close_thread(lua_State *L)
 
 	if (closing->result->end == TASK_BROKEN)
 		take_traceback(L, closing);
+	if (task->setup.call != 0)
+		keep_outcome(L, closing);
 	if (!killed)
 		status = lua_resetthread(task->thread);
 	vm_give_thread(L, task->thread, task->reference, !killed && (status == LUA_OK || closing->exit == EXIT_ERROR));
-	judge_greeting(L, task);
-	note_silence(task, closing->result);
+	if (task->setup.conn) {
+		judge_greeting(L, task);
+		note_silence(task, closing->result);
+	}
 	return 0;
 }
 
@@ -269,7 +437,8 @@ static void end(struct task *task, enum exit exit)
 	vm_protected(vm, close_thread, &closing, error, sizeof error);
 	if (exit == EXIT_KILLED || exit == EXIT_MEMORY)
 		vm->retired = true;
-	conn_api_release(task);
+	leave_scope(task);
+	scope_release(&task->own);
 	vm->task_count--;
 	task->setup.done(task->setup.owner, &result);
 	free(task);

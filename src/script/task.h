@@ -4,6 +4,9 @@
  * says so once through `done`. It owns the only lua_resume of the program and the only place where
  * a coroutine ends. Connections that the probe opened itself are the task's and close with it; the
  * one it was started on stays its starter's.
+ *
+ * A task may run a Lua function instead of a probe: then there is no connection and no report, and what it
+ * opens belongs to a scope that outlives it.
  */
 #ifndef SCRIPT_TASK_H
 #define SCRIPT_TASK_H
@@ -13,6 +16,7 @@
 #include "net/conn.h"
 #include "script/catalogue.h"
 #include "script/report.h"
+#include "script/scope.h"
 #include "script/vm.h"
 
 #include <stdint.h>
@@ -21,6 +25,7 @@ enum task_end {
 	TASK_RETURNED, /* the probe came to its end */
 	TASK_FAILED,   /* it raised a socket error, or its deadline passed: .failure */
 	TASK_BROKEN,   /* it has a bug or broke a limit: .failure has the message, .traceback where */
+	TASK_CANCELLED, /* it was ended from outside */
 };
 
 struct task_result {
@@ -30,6 +35,7 @@ struct task_result {
 	/* Why an upgrade failed that legacy settings may make work, or NULL: then what was reported since is
 	 * held back (report_hold). Good during `done`. */
 	const struct failure *tls_failure;
+	char           place[80]; /* TASK_FAILED: "file:line" that raised the error, or "" */
 };
 
 typedef void task_done(void *owner, const struct task_result *result);
@@ -48,6 +54,8 @@ struct task_setup {
 	void                *dialer;   /* the owner of dial */
 	moment               deadline; /* for the whole probe */
 	double               deadline_seconds, connect_timeout, reply_timeout;
+	struct scope        *scope; /* of what it opens and spawns; NULL: its own, which ends with it */
+	int                  call;  /* 0, or what to run: see task_spawn */
 	task_done           *done;
 	void                *owner;
 };
@@ -56,31 +64,39 @@ struct task_setup {
  * setup is copied; what it points to must last until `done`. */
 void task_start(const struct task_setup *setup);
 
+/* Start a function on the loop's next turn. The setup's `call` is the registry reference, its owner's, of a list
+ * {function, argument..., n = elements}; when the task is over there is .results in it, a list with n, or
+ * .error, whatever was raised. [-0, +0, e] */
+struct task *task_spawn(struct lua_State *L, const struct task_setup *setup);
+
+/* End a task that waits, whatever it waits for. Not from inside a running script. */
+void task_cancel(struct task *task);
+
 /* --- for the files of this floor ------------------------------------------------------------- */
 
 enum { TASK_CONNS = 2, TASK_FIRST_LINE = 256 };
-
-struct handle; /* what Lua holds of a connection: conn_api.h */
 
 struct task {
 	struct task_setup setup;
 	struct lua_State *thread;
 	int               reference;
 	unsigned          spent; /* CPU time, in the ticks of vm.h */
+	bool              begun;
+
+	struct scope *scope, own; /* scope: the setup's, or its own */
+	struct task **place, *next; /* among the spawned tasks of a scope */
 
 	/* The one wait slot, see wait.h. */
 	struct {
-		struct conn *conn; /* NULL: waits for `alarm` */
-		double       seconds;
-		moment       deadline;
-		bool         armed, expired;
-		struct alarm alarm;
+		struct conn  *conn;   /* NULL: something else, or only the alarm */
+		struct task **waiter; /* where what is waited for notes who waits; may be NULL */
+		double        seconds;
+		moment        deadline;
+		bool          armed, expired;
+		struct alarm  alarm;
 	} wait;
 
 	struct failure tls_failure; /* of the first upgrade that legacy settings may make work */
-
-	struct handle *handles[TASK_CONNS];
-	size_t         handle_count;
 
 	char   first[TASK_FIRST_LINE]; /* the first line that the server said */
 	size_t first_length;

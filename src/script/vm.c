@@ -18,6 +18,10 @@
 
 enum { IDLE_THREADS = 1024, SOURCE_LIMIT = 256 * 1024 };
 
+/* Garbage is looked for when memory is at so many per cent of what the last look left. Lua's own 200 would let a
+ * thousand talkative servers take twice the room that they need. */
+enum { GC_PAUSE = 150 };
+
 /* --- memory ---------------------------------------------------------------------------------- */
 
 /* Lua's allocator. It never refuses to make a block smaller, which Lua relies on. */
@@ -33,8 +37,10 @@ static void *allocate(void *context, void *block, size_t old, size_t size)
 		vm->memory -= held;
 		return NULL;
 	}
-	if (size > held && vm->memory - held + size > limit)
+	if (size > held && vm->memory - held + size > limit) {
+		vm->retired = true;
 		return NULL;
+	}
 	moved = block ? pool_resize(&vm->pool, block, held, size) : pool_take(&vm->pool, size);
 	if (!moved && size <= held)
 		moved = block; /* larger than it has to be */
@@ -79,13 +85,28 @@ static void tick(int signal)
 	struct vm *vm = watched;
 
 	(void)signal;
-	if (!vm || !vm->on_processor)
+	if (!vm || !vm->on_processor || vm->trusted)
 		return;
 	vm->slice++;
 	if (vm->slice <= VM_RESUME_TICKS && vm->spent + vm->slice <= VM_PROBE_TICKS)
 		return;
 	vm->killed = true;
 	lua_sethook(vm->on_processor, interrupt, LUA_MASKCOUNT, 1);
+}
+
+static void break_off(lua_State *L, lua_Debug *debug)
+{
+	(void)debug;
+	lua_sethook(L, NULL, 0, 0);
+	luaL_error(L, "interrupted");
+}
+
+bool vm_interrupt(struct vm *vm)
+{
+	if (!vm->on_processor)
+		return false;
+	lua_sethook(vm->on_processor, break_off, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+	return true;
 }
 
 bool vm_watch_thread(void)
@@ -248,6 +269,23 @@ void vm_environment(lua_State *L)
 	lua_remove(L, pristine);
 }
 
+/* [-0, +1, m] The environment of a trusted script: all there is, but what it adds is its own. */
+static void copy_globals(lua_State *L)
+{
+	luaL_checkstack(L, 6, NULL);
+	lua_newtable(L);
+	lua_pushglobaltable(L);
+	lua_pushnil(L);
+	while (lua_next(L, -2) != 0) {
+		lua_pushvalue(L, -2);
+		lua_insert(L, -2);
+		lua_settable(L, -5);
+	}
+	lua_pop(L, 1);
+	lua_pushvalue(L, -1);
+	lua_setfield(L, -2, "_G");
+}
+
 bool vm_compile(lua_State *L, const char *path, const char *source, size_t length)
 {
 	const char *name = lua_pushfstring(L, "@%s", path);
@@ -257,7 +295,10 @@ bool vm_compile(lua_State *L, const char *path, const char *source, size_t lengt
 		return false;
 	}
 	lua_remove(L, -2);
-	vm_environment(L);
+	if (vm_of(L)->trusted)
+		copy_globals(L);
+	else
+		vm_environment(L);
 	lua_setupvalue(L, -2, 1);
 	return true;
 }
@@ -293,6 +334,37 @@ static int prepare(lua_State *L)
 	return 0;
 }
 
+/* [-0, +0, e] Let require look into the folders of the scripts first. */
+static void extend_path(lua_State *L)
+{
+	const struct catalogue *catalogue = vm_of(L)->catalogue;
+
+	lua_getglobal(L, LUA_LOADLIBNAME);
+	lua_getfield(L, -1, "path");
+	for (size_t i = catalogue->folder_count; i-- > 0;) {
+		lua_pushfstring(L, "%s/lib/?.lua;%s", catalogue->folders[i], lua_tostring(L, -1));
+		lua_replace(L, -2);
+	}
+	lua_setfield(L, -2, "path");
+	lua_pop(L, 1);
+}
+
+/* [-0, +0, e] The same for a state without sandbox. */
+static int prepare_trusted(lua_State *L)
+{
+	struct vm *vm = vm_of(L);
+
+	luaL_openlibs(L);
+	extend_path(L);
+	conn_api_register(L);
+	report_api_register(L);
+	scan_api_push(L);
+	lua_setglobal(L, "scan");
+	lua_newtable(L);
+	vm->idle = luaL_ref(L, LUA_REGISTRYINDEX);
+	return 0;
+}
+
 /* --- life ------------------------------------------------------------------------------------ */
 
 struct vm *vm_of(lua_State *L)
@@ -321,14 +393,16 @@ bool vm_protected(struct vm *vm, lua_CFunction function, void *argument, char *e
 	return good;
 }
 
-struct vm *vm_new(const struct catalogue *catalogue, struct loop *loop, struct tls_context *tls)
+static struct vm *make(const struct catalogue *catalogue, struct loop *loop, struct tls_context *tls, bool trusted)
 {
 	struct vm *vm = calloc(1, sizeof *vm);
 	char       error[200];
 
 	if (!vm)
 		return NULL;
-	vm_watch_thread();
+	vm->trusted = trusted;
+	if (!trusted)
+		vm_watch_thread();
 	vm->catalogue = catalogue;
 	vm->loop = loop;
 	vm->tls = tls;
@@ -337,19 +411,32 @@ struct vm *vm_new(const struct catalogue *catalogue, struct loop *loop, struct t
 	if (!vm->state)
 		goto failed;
 	*(struct vm **)lua_getextraspace(vm->state) = vm;
-	if (!vm_protected(vm, prepare, NULL, error, sizeof error))
+	lua_gc(vm->state, LUA_GCINC, GC_PAUSE, 0, 0);
+	if (!vm_protected(vm, trusted ? prepare_trusted : prepare, NULL, error, sizeof error))
 		goto failed;
-	vm->memory_limit = vm->memory + VM_MEMORY;
+	vm->memory_limit = trusted ? SIZE_MAX : vm->memory + VM_MEMORY;
 	return vm;
 failed:
 	vm_free(vm);
 	return NULL;
 }
 
+struct vm *vm_new(const struct catalogue *catalogue, struct loop *loop, struct tls_context *tls)
+{
+	return make(catalogue, loop, tls, false);
+}
+
+struct vm *vm_new_trusted(const struct catalogue *catalogue, struct loop *loop, struct tls_context *tls)
+{
+	return make(catalogue, loop, tls, true);
+}
+
 void vm_free(struct vm *vm)
 {
 	if (!vm)
 		return;
+	if (watched == vm)
+		watched = NULL; /* the timer goes on */
 	if (vm->state)
 		lua_close(vm->state);
 	pool_free(&vm->pool);
@@ -384,7 +471,7 @@ void vm_push_probe(lua_State *L, const struct script *script)
 
 		load_probe(L, script);
 		vm->probes[script->index] = luaL_ref(L, LUA_REGISTRYINDEX);
-		if (vm->memory > before)
+		if (vm->memory > before && !vm->trusted)
 			vm->memory_limit += vm->memory - before;
 	}
 	lua_rawgeti(L, LUA_REGISTRYINDEX, vm->probes[script->index]);
@@ -413,7 +500,7 @@ void vm_give_thread(lua_State *L, lua_State *thread, int reference, bool reusabl
 {
 	struct vm *vm = vm_of(L);
 
-	if (reusable && vm->idle_count < IDLE_THREADS) {
+	if (reusable && !vm->trusted && vm->idle_count < IDLE_THREADS) {
 		lua_settop(thread, 0);
 		lua_rawgeti(L, LUA_REGISTRYINDEX, vm->idle);
 		lua_rawgeti(L, LUA_REGISTRYINDEX, reference);

@@ -3,7 +3,7 @@
  * Every script file runs in an environment of its own (base, string, table, math, utf8, scan and
  * require of lib/ only), so what one does to its globals no other sees. Memory is capped, CPU time
  * is counted: a script that breaks a limit is killed, in a way it cannot catch, and the state is
- * marked for retirement.
+ * marked for retirement. A trusted state has none of this.
  *
  * Functions that take a lua_State first may raise a Lua error; all others never do.
  */
@@ -33,6 +33,7 @@ struct vm {
 	struct task            *running; /* whose coroutine is on the processor */
 	size_t                  task_count;
 	bool                    retired; /* a limit was broken: start no task here any more */
+	bool                    trusted; /* no sandbox: see vm_new_trusted */
 
 	size_t      memory, memory_limit; /* bytes */
 	struct pool pool;
@@ -50,6 +51,14 @@ struct vm {
 
 /* `loop` and `tls` may be NULL for a state that only reads declarations. NULL: no memory. */
 struct vm *vm_new(const struct catalogue *catalogue, struct loop *loop, struct tls_context *tls);
+
+/* Without sandbox, for what the user wrote or vouches for: all of Lua's libraries, `require` of Lua's usual path
+ * behind the scripts' own lib/, the whole of `scan`, no limit of memory or CPU time. */
+struct vm *vm_new_trusted(const struct catalogue *catalogue, struct loop *loop, struct tls_context *tls);
+
+/* Stop the script that is on the processor, with the error "interrupted". For a signal handler of the thread that
+ * runs it. False: there is none. */
+bool vm_interrupt(struct vm *vm);
 
 /* No task may be left. NULL is fine. */
 void vm_free(struct vm *vm);

@@ -6,20 +6,46 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-struct task *wait_task(lua_State *L)
+struct task *wait_owner(lua_State *L)
 {
 	struct vm *vm = vm_of(L);
 
-	if (!vm->running || vm->running->thread != L)
+	if (!vm->running)
 		luaL_error(L, "this works only while a probe runs");
 	return vm->running;
 }
 
+struct task *wait_task(lua_State *L)
+{
+	struct task *task = wait_owner(L);
+
+	if (task->thread != L)
+		luaL_error(L, "cannot wait inside a coroutine of your own; use scan.spawn");
+	return task;
+}
+
 /* --- what is waited for ---------------------------------------------------------------------- */
+
+static void begin(struct task *task, struct task **waiter, struct conn *conn)
+{
+	task->wait.armed = true;
+	task->wait.conn = conn;
+	task->wait.waiter = waiter;
+	if (waiter)
+		*waiter = task;
+}
+
+static void finish(struct task *task)
+{
+	task->wait.armed = false;
+	if (task->wait.waiter)
+		*task->wait.waiter = NULL;
+	task->wait.waiter = NULL;
+}
 
 static void awake(struct task *task, bool came)
 {
-	task->wait.armed = false;
+	finish(task);
 	task->wait.expired = !came;
 	task_wake(task);
 }
@@ -34,30 +60,50 @@ static void rung(struct alarm *alarm)
 	awake((struct task *)(void *)((char *)alarm - offsetof(struct task, wait.alarm)), false);
 }
 
-int wait_for(struct task *task, struct conn *conn, enum io want)
+int wait_for(struct task *task, struct task **waiter, struct conn *conn, enum io want)
 {
-	task->wait.armed = true;
-	task->wait.conn = conn;
+	begin(task, waiter, conn);
 	conn_await(conn, want, task->wait.deadline, woken, task);
 	return WAIT;
 }
 
-int wait_end(struct task *task)
+int wait_other(struct task *task, struct task **waiter)
 {
-	task->wait.armed = true;
-	task->wait.conn = NULL;
+	begin(task, waiter, NULL);
 	task->wait.alarm.ring = rung;
 	alarm_set(task->setup.vm->loop, &task->wait.alarm, task->wait.deadline);
 	return WAIT;
 }
 
+int wait_end(struct task *task)
+{
+	return wait_other(task, NULL);
+}
+
+void wait_over(struct task *task)
+{
+	alarm_clear(task->setup.vm->loop, &task->wait.alarm);
+	awake(task, true);
+}
+
+void wait_soon(struct task *task)
+{
+	struct loop *loop = task->setup.vm->loop;
+
+	wait_forget(task);
+	begin(task, NULL, NULL);
+	task->wait.alarm.ring = rung;
+	alarm_set(loop, &task->wait.alarm, loop_now(loop));
+}
+
 void wait_forget(struct task *task)
 {
-	if (task->wait.armed && task->wait.conn)
+	if (!task->wait.armed)
+		return;
+	if (task->wait.conn)
 		conn_forget(task->wait.conn);
-	if (task->wait.armed)
-		alarm_clear(task->setup.vm->loop, &task->wait.alarm);
-	task->wait.armed = false;
+	alarm_clear(task->setup.vm->loop, &task->wait.alarm);
+	finish(task);
 }
 
 /* --- running a step -------------------------------------------------------------------------- */
@@ -93,31 +139,34 @@ static int go_on(lua_State *L, int status, lua_KContext context)
 {
 	struct task *task = wait_task(L);
 	wait_step   *step = (wait_step *)context;
-	bool         expired = task->wait.expired;
 	int          results = step(L, task);
 
 	(void)status;
-	if (is_late(task) && (results == WAIT || (expired && !task->wait.conn)))
+	if (is_late(task) && (results == WAIT || (task->wait.expired && !task->wait.conn)))
 		return fail_late(L, task);
 	if (results != WAIT)
 		return results;
-	if (expired && task->wait.conn)
+	if (task->wait.expired && task->wait.conn)
 		return overdue(L, task);
 	return lua_yieldk(L, 0, context, go_on);
+}
+
+void wait_renew(struct task *task, double seconds)
+{
+	task->wait.seconds = seconds;
+	task->wait.deadline = clock_after(loop_now(task->setup.vm->loop), seconds);
+	if (task->wait.deadline > task->setup.deadline)
+		task->wait.deadline = task->setup.deadline;
+	task->wait.expired = false;
 }
 
 int wait_run(lua_State *L, wait_step *step, double seconds)
 {
 	struct task *task = wait_task(L);
-	moment       now = loop_now(task->setup.vm->loop);
 
 	if (!lua_isyieldable(L))
-		return luaL_error(L, "cannot wait here: inside a callback of table.sort or string.gsub, a metamethod "
-		                     "called from C, or while closing");
-	task->wait.seconds = seconds;
-	task->wait.deadline = clock_after(now, seconds);
-	if (task->wait.deadline > task->setup.deadline)
-		task->wait.deadline = task->setup.deadline;
-	task->wait.expired = false;
+		return luaL_error(L, "cannot wait here: inside require, a callback of table.sort or string.gsub, a "
+		                     "metamethod called from C, or while closing");
+	wait_renew(task, seconds);
 	return go_on(L, LUA_OK, (lua_KContext)step);
 }

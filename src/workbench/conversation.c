@@ -1,5 +1,6 @@
 #include "workbench/conversation.h"
 
+#include "base/escape.h"
 #include "output/json.h"
 #include "output/text.h"
 
@@ -155,11 +156,11 @@ static void put_time(struct notes *notes, double ms, bool says)
 	}
 }
 
-/* That the server has closed is written when it is known that this did not end a handshake. */
+/* That the server has gone is written when it is known that this did not end a handshake. */
 static void put_end(struct notes *notes)
 {
-	notes->ended = false;
-	put_words(notes, "S!", "close");
+	put_words(notes, "S!", notes->ended);
+	notes->ended = NULL;
 }
 
 /* Plain text that came together with the server's "go ahead" must do so whenever this is played: its lines are
@@ -228,6 +229,11 @@ static void put_broken(struct notes *notes, const char *why, size_t length)
 		put_end(notes);
 }
 
+static unsigned bit_of(unsigned connection)
+{
+	return connection < 32 ? 1U << connection : 0;
+}
+
 void notes_event(struct notes *notes, unsigned connection, double ms, enum event event, const char *bytes,
                  size_t length)
 {
@@ -236,6 +242,8 @@ void notes_event(struct notes *notes, unsigned connection, double ms, enum event
 	if (connection != notes->connection)
 		notes->last = 0;
 	notes->connection = connection;
+	if (event == EVENT_ENDED || event == EVENT_RESET)
+		notes->over |= bit_of(connection);
 	switch (event) {
 	case EVENT_RECEIVED:
 		if (notes->last != 'S')
@@ -245,6 +253,8 @@ void notes_event(struct notes *notes, unsigned connection, double ms, enum event
 		notes->last = 'S';
 		break;
 	case EVENT_SENT:
+		if (notes->over & bit_of(connection))
+			break;
 		put_said(notes, 'C', bytes, length);
 		notes->last = 'C';
 		break;
@@ -257,12 +267,9 @@ void notes_event(struct notes *notes, unsigned connection, double ms, enum event
 		notes->last = 'T';
 		break;
 	case EVENT_ENDED:
-		put_time(notes, ms, false);
-		notes->ended = true;
-		break;
 	case EVENT_RESET:
 		put_time(notes, ms, false);
-		put_words(notes, "S!", "reset");
+		notes->ended = event == EVENT_ENDED ? "close" : "reset";
 		break;
 	default:
 		break;
@@ -317,16 +324,10 @@ void reported_free(struct reported *reported)
 	reported->record = NULL;
 }
 
-/* What looks like a mark must not be read as one; there are no escapes here. */
 static void put_report_line(struct buffer *out, const char *text, size_t length)
 {
 	buffer_text(out, length > 0 ? "R: " : "R:");
-	for (size_t i = 0; i < length; i++) {
-		if (phrase_opens(text + i, length - i))
-			buffer_text(out, "{any:1}");
-		else
-			buffer_append(out, text + i, 1);
-	}
+	buffer_append(out, text, length);
 	buffer_text(out, "\n");
 }
 
@@ -342,16 +343,29 @@ static void put_report_lines(struct buffer *out, const struct buffer *text)
 	}
 }
 
+/* Would somebody who reads the text see it as it is? */
+static bool is_readable(const char *text)
+{
+	size_t        length = strlen(text);
+	struct buffer shown;
+	bool          same;
+
+	buffer_init(&shown, REPORTED_BYTES);
+	escape_terminal(&shown, text, length, REPORTED_BYTES);
+	same = buffer_length(&shown) == length && memcmp(buffer_bytes(&shown), text, length) == 0;
+	buffer_free(&shown);
+	return same;
+}
+
 static void put_json(struct buffer *out, const json_t *value)
 {
 	char *text = json_dumps(value, JSON_ENCODE_ANY);
 
-	for (const char *at = text; at && *at; at++) {
-		if (phrase_opens(at, strlen(at)))
-			buffer_text(out, "\\u007b");
-		else
-			buffer_append(out, at, 1);
+	if (text && !is_readable(text)) {
+		free(text);
+		text = json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
 	}
+	buffer_text(out, text ? text : "null");
 	free(text);
 }
 
@@ -373,7 +387,7 @@ static void put_record(struct buffer *out, const json_t *record)
 }
 
 /* The errno is the machine's business. */
-static void put_reported(struct buffer *out, const struct reported *reported)
+void reported_write(struct buffer *out, const struct reported *reported)
 {
 	json_t *record = json_copy(reported->record);
 	json_t *error = json_copy(json_object_get(record, "error"));
@@ -381,10 +395,19 @@ static void put_reported(struct buffer *out, const struct reported *reported)
 	json_object_del(error, "errno");
 	if (error)
 		json_object_set_new(record, "error", error);
-	buffer_text(out, "\n");
 	put_report_lines(out, &reported->text);
 	put_record(out, record);
 	json_decref(record);
+}
+
+/* What the certificate was, so that a probe that looks at it finds it again. */
+static void put_facts(struct buffer *out, const json_t *facts)
+{
+	if (!json_is_object(facts))
+		return;
+	buffer_text(out, "T= ");
+	put_json(out, facts);
+	buffer_text(out, "\n\n");
 }
 
 void conversation_write(struct buffer *out, const char *about, const struct head *head,
@@ -395,18 +418,27 @@ void conversation_write(struct buffer *out, const char *about, const struct head
 	buffer_text(out, "\n");
 	buffer_append(out, buffer_bytes(&notes->lines), buffer_length(&notes->lines));
 	if (notes->ended && notes->connection > 1)
-		buffer_format(out, "S%u! close\n", notes->connection);
+		buffer_format(out, "S%u! %s\n", notes->connection, notes->ended);
 	else if (notes->ended)
-		buffer_text(out, "S! close\n");
+		buffer_format(out, "S! %s\n", notes->ended);
 	if (notes->cut)
 		buffer_text(out, "# What came behind this was too long to be written down.\n");
-	if (reported)
-		put_reported(out, reported);
+	if (reported) {
+		buffer_text(out, "\n");
+		put_facts(out, json_object_get(reported->record, "tls"));
+		reported_write(out, reported);
+	}
 }
 
 /* --- reading --------------------------------------------------------------------------------- */
 
 enum { REASON_TEXT = 200 };
+
+/* JSON that goes over several lines. */
+struct json_lines {
+	struct buffer text;
+	unsigned      first, count; /* the line it begins in; how many there are up to the last */
+};
 
 struct reading {
 	struct conversation *conversation;
@@ -414,8 +446,7 @@ struct reading {
 	unsigned             line;
 	bool                 good, body; /* body: the head is over */
 	unsigned             closed;     /* a bit a connection on which nothing more is said */
-	struct buffer        json;
-	unsigned             json_line;
+	struct json_lines    record, tls;
 };
 
 __attribute__((format(printf, 2, 3))) static bool refuse(struct reading *reading, const char *format, ...)
@@ -699,31 +730,36 @@ static void read_report_line(struct reading *reading, const char *text)
 }
 
 /* Line for line as in the file, so that the parser's line numbers tell where an error is. */
-static void read_json_line(struct reading *reading, const char *text)
+static void read_json_line(struct reading *reading, struct json_lines *lines, const char *text)
 {
-	if (reading->json_line == 0)
-		reading->json_line = reading->conversation->record_line = reading->line;
-	for (; reading->json_line < reading->line; reading->json_line++)
-		buffer_text(&reading->json, "\n");
-	buffer_text(&reading->json, text);
+	if (lines->count == 0)
+		lines->first = reading->line;
+	for (; lines->first + lines->count < reading->line + 1; lines->count++)
+		if (lines->count > 0)
+			buffer_text(&lines->text, "\n");
+	buffer_text(&lines->text, text);
 }
 
-static void read_json(struct reading *reading)
+/* What the lines say together; NULL if there are none, or if they are no object. */
+static json_t *read_json(struct reading *reading, struct json_lines *lines, const char *what)
 {
-	struct conversation *conversation = reading->conversation;
-	json_error_t         error;
+	json_error_t error;
+	json_t      *value = NULL;
 
-	if (reading->json_line == 0)
-		return;
-	conversation->record = json_loadb(buffer_bytes(&reading->json), buffer_length(&reading->json),
-	                                  JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
-	reading->line = conversation->record_line;
-	if (!conversation->record)
+	if (lines->count == 0)
+		return NULL;
+	value = json_loadb(buffer_bytes(&lines->text), buffer_length(&lines->text),
+	                   JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
+	reading->line = lines->first;
+	if (!value) {
 		reading->line += error.line > 0 ? (unsigned)error.line - 1 : 0;
-	if (!conversation->record)
-		refuse(reading, "the record is not JSON: %s", error.text);
-	else if (!json_is_object(conversation->record))
-		refuse(reading, "the record must be an object, like {\"error\": null}");
+		refuse(reading, "%s is not JSON: %s", what, error.text);
+	} else if (!json_is_object(value)) {
+		refuse(reading, "%s must be an object, like {\"error\": null}", what);
+		json_decref(value);
+		value = NULL;
+	}
+	return value;
 }
 
 /* --- lines ----------------------------------------------------------------------------------- */
@@ -758,11 +794,14 @@ static void read_mark(struct reading *reading, const char *text)
 	if (who == 'R' && mark == ':' && !numbered)
 		read_report_line(reading, words);
 	else if (who == 'R' && mark == '=' && !numbered)
-		read_json_line(reading, words);
+		read_json_line(reading, &reading->record, words);
+	else if (who == 'T' && mark == '=' && !numbered)
+		read_json_line(reading, &reading->tls, words);
 	else if (!mark || !strchr(who == 'S' ? ":-+*!" : who == 'C' ? ":-!" : who == 'T' ? ":" : "", mark))
-		refuse(reading,
-		       "a line begins with S: S- S+ S* S! C: C- C! T: R: R= or with | + #, not with \"%.3s\"",
-		       text);
+		refuse(
+		    reading,
+		    "a line begins with S: S- S+ S* S! C: C- C! T: T= R: R= or with | + #, not with \"%.3s\"",
+		    text);
 	else if (reading->closed & 1U << connection && !(who == 'S' && mark == '!'))
 		refuse(reading, "behind the end of the connection nothing more can be said on it");
 	else if (who == 'S' && mark == '!')
@@ -825,12 +864,16 @@ bool conversation_parse(struct conversation *conversation, const char *path, con
 	*conversation = (struct conversation){ .path = strdup(path) };
 	head_init(&conversation->head);
 	conversation->head.local = (struct address){ 0 };
-	buffer_init(&reading.json, CONVERSATION_BYTES);
+	buffer_init(&reading.record.text, CONVERSATION_BYTES);
+	buffer_init(&reading.tls.text, CONVERSATION_BYTES);
 	read_lines(&reading, text, length);
 	end_head(&reading);
 	conversation->last_line = reading.line;
-	read_json(&reading);
-	buffer_free(&reading.json);
+	conversation->record_line = reading.record.first;
+	conversation->record = read_json(&reading, &reading.record, "what was reported");
+	conversation->tls = read_json(&reading, &reading.tls, "what conn.tls holds");
+	buffer_free(&reading.record.text);
+	buffer_free(&reading.tls.text);
 	return reading.good;
 }
 
@@ -867,6 +910,7 @@ void conversation_free(struct conversation *conversation)
 	free(conversation->turns);
 	free(conversation->lines);
 	json_decref(conversation->record);
+	json_decref(conversation->tls);
 	head_free(&conversation->head);
 	free(conversation->path);
 	*conversation = (struct conversation){ 0 };

@@ -39,6 +39,8 @@
  *	C! connect 17  the client opens another connection, to this port (it need not be told)
  *	T: starttls    the TLS handshake. What it came to ("TLSv1.3 ...") may stand there, too
  *	T: hello       the client begins a handshake, and is not answered as it should be
+ *	T= JSON        what the probe finds in conn.tls; left out: what is so of a throw-away certificate. The
+ *	               object may go on over several such lines
  *	S2: C2: T2: .. on the second connection, if the client opens one; likewise S3, ...
  *
  * Behind the last line the server says no more, and the client must leave without another word. In what
@@ -48,14 +50,14 @@
  * What differs from one time to the next is marked. In what the client says and in what is reported, a mark
  * stands for whatever fits it; in what the server says, for an example:
  *
- *	{any}  {any:N}  any bytes of a line; exactly N bytes of any kind
+ *	{any}  {any:N}  any bytes of a line; in what is said, exactly N bytes of any kind
  *	{word} {number} {date}      no space; digits; what dates and times are made of
  *	{host} {port} {address} {local}      what the head says
  *
  * Any other braces stand for themselves. Last comes what was reported:
  *
  *	R: text        a line of the report, as it is printed below "port 25 (smtp) open."
- *	R= JSON        members of the record; the object may go on over several such lines. A member that is
+ *	R= JSON        members of the record, in one or several such lines. A member that is
  *	               not there does not count; what is there must be the same, and of `error` and `tls`
  *	               so much as is there. Marks may stand in its texts
  */
@@ -103,7 +105,9 @@ struct notes {
 	double        ms;         /* of the last event */
 	char          last;       /* who it was: 'S', 'C', 'T' or 0 */
 	unsigned      connection; /* on which one */
-	bool          cut, ended; /* ended: the server closed, which is not written yet */
+	unsigned      over; /* a bit a connection that the server closed: what we still say there is lost */
+	bool          cut;
+	const char   *ended; /* how the server ended it, "close" or "reset", if that is not written yet */
 };
 
 void notes_init(struct notes *notes);
@@ -122,6 +126,9 @@ struct reported {
 
 bool reported_of(struct reported *reported, const struct host *host, const struct outcome *outcome);
 void reported_free(struct reported *reported);
+
+/* Append the lines R: and R= that want just this. */
+void reported_write(struct buffer *out, const struct reported *reported);
 
 /* Append the whole file to `out`, which has room for CONVERSATION_BYTES. `about` becomes the comment at the
  * top, `reported` may be NULL. The head's defaults are left out. */
@@ -172,7 +179,7 @@ struct conversation {
 	size_t           turn_count;
 	struct expected *lines; /* R: */
 	size_t           line_count;
-	json_t          *record; /* R=, or NULL */
+	json_t          *record, *tls; /* R= and T=, or NULL */
 	unsigned         record_line;
 	unsigned         last_line;
 };

@@ -29,6 +29,7 @@ struct reading {
 	const char        *at, *end;
 	const struct fact *facts;
 	const char        *fault;
+	bool               escapes;
 };
 
 static bool add(struct phrase *phrase, struct token token)
@@ -106,7 +107,8 @@ static bool read_width(struct reading *reading, const char *digits, size_t lengt
 		width = digits[i] >= '0' && digits[i] <= '9' ? width * 10 + (unsigned)(digits[i] - '0')
 		                                             : UINT16_MAX + 1;
 	if (width == 0 || width > UINT16_MAX)
-		return refuse(reading, "{any:N} wants a number from 1 to 65535");
+		return refuse(reading,
+		              "{any:N} wants a number from 1 to 65535; a brace that is none is \\x7b");
 	return add(reading->phrase, (struct token){ .mark = MARK_BYTES, .width = (unsigned short)width }) ||
 	       refuse(reading, "not enough memory");
 }
@@ -120,7 +122,7 @@ static bool read_mark(struct reading *reading)
 
 	if (close)
 		reading->at = close + 1;
-	if (length > 4 && memcmp(name, "any:", 4) == 0)
+	if (reading->escapes && length > 4 && memcmp(name, "any:", 4) == 0)
 		return read_width(reading, name + 4, length - 4);
 	for (size_t i = 0; i < MARKS; i++)
 		if (is_word(name, length, marks[i].name))
@@ -137,8 +139,10 @@ static bool read_mark(struct reading *reading)
 bool phrase_read(struct phrase *phrase, const char *text, size_t length, bool escapes,
                  const struct fact *facts, const char **fault)
 {
-	struct reading reading = { .phrase = phrase, .at = text, .end = text + length, .facts = facts };
-	bool           good = true;
+	struct reading reading = {
+		.phrase = phrase, .at = text, .end = text + length, .escapes = escapes, .facts = facts
+	};
+	bool good = true;
 
 	*phrase = (struct phrase){ 0 };
 	while (good && reading.at < reading.end) {
@@ -262,7 +266,7 @@ static void step(bool *reach, const struct token *token, const struct token *end
 
 bool phrase_fits(const struct phrase *phrase, const char *bytes, size_t length)
 {
-	const struct token *token = phrase->tokens, *end = token + phrase->count;
+	const struct token *token = phrase->tokens, *end = phrase->count > 0 ? token + phrase->count : token;
 	bool               *reach = calloc(length + 1, sizeof *reach);
 	bool                fits;
 
@@ -319,7 +323,8 @@ static bool readable(const char *bytes, size_t taken)
 	return same;
 }
 
-bool phrase_opens(const char *bytes, size_t length)
+/* Would what begins here with a brace be read as a mark? It may be one that is not known. */
+static bool opens(const char *bytes, size_t length)
 {
 	const char *close = length > 2 && *bytes == '{' ? memchr(bytes, '}', length) : NULL;
 
@@ -348,7 +353,7 @@ static size_t quote_one(struct buffer *out, const char *bytes, size_t length)
 	uint32_t code;
 	size_t   taken = utf8_decode(bytes, length, &code);
 	bool     last_space = *bytes == ' ' && length == 1; /* which editors remove */
-	bool     plain = taken > 0 && *bytes != '\\' && !last_space && !phrase_opens(bytes, length);
+	bool     plain = taken > 0 && *bytes != '\\' && !last_space && !opens(bytes, length);
 
 	if (plain && (taken == 1 ? *bytes >= ' ' && *bytes < 0x7f : readable(bytes, taken)))
 		return buffer_append(out, bytes, taken) ? taken : 0;

@@ -26,8 +26,8 @@ struct fact {
 	const char *name, *value;
 };
 
-/* Read `text`; with `escapes`, \r, \n, \t, \0, \e, \xNN and \\ stand for bytes. `facts` ends with a NULL name,
- * and may be NULL. False: `fault` says why; static text. */
+/* Read `text`; with `escapes`, \r, \n, \t, \0, \e, \xNN and \\ stand for bytes, and there may be {any:N}.
+ * `facts` ends with a NULL name, and may be NULL. False: `fault` says why; static text. */
 bool phrase_read(struct phrase *phrase, const char *text, size_t length, bool escapes,
                  const struct fact *facts, const char **fault);
 bool phrase_add(struct phrase *phrase, const char *bytes, size_t length); /* false: no memory */
@@ -45,8 +45,5 @@ bool phrase_example(const struct phrase *phrase, struct buffer *out);
 
 /* Append bytes so that phrase_read with `escapes` gives them back. */
 bool phrase_quote(struct buffer *out, const char *bytes, size_t length);
-
-/* Would what begins here with a brace be read as a mark? It may be one that is not known. */
-bool phrase_opens(const char *bytes, size_t length);
 
 #endif

@@ -246,6 +246,8 @@ __attribute__((format(printf, 3, 4))) static bool blame(struct player *player, u
 	va_list                    arguments;
 	int                        length;
 
+	if (player->fault[0])
+		return true;
 	length = snprintf(player->fault, sizeof player->fault, "%.200s:%u: ", conversation->path, line);
 	va_start(arguments, format);
 	vsnprintf(player->fault + length, sizeof player->fault - (size_t)length, format, arguments);
@@ -301,8 +303,10 @@ enum io player_dial(struct player *player, struct conn *conn, const struct addre
 	side->port = address_port(address);
 	side->dialled = true;
 	result = conn_adopt(conn, ends[1]);
-	conn_pretend(conn, address, &head->local);
-	if (player->dialled > player->score->connections)
+	conn_pretend(conn, address, &head->local, player->score->conversation->tls);
+	if (player->fault[0])
+		hang_up(side);
+	else if (player->dialled > player->score->connections)
 		blame(player, player->score->conversation->last_line,
 		      "the client opens another connection, to port %u, of which nothing is said here; what "
 		      "is said on "

@@ -3,7 +3,7 @@
 #include "base/escape.h"
 #include "output/trace.h"
 #include "scan/visit.h"
-#include "script/vm.h"
+#include "script/states.h"
 #include "workbench/player.h"
 #include "workbench/verdict.h"
 
@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* After so many turns in which nothing happened, only time can help. COLUMNS: of a line that is printed. */
-enum { QUIET_TURNS = 2, COLUMNS = 400, FINDINGS = 256 * 1024 };
+enum { QUIET_TURNS = 2, COLUMNS = 4000, FINDINGS = 256 * 1024 };
 
 struct file {
 	const char         *path;
@@ -30,7 +30,7 @@ struct replay {
 	const struct replay_setup *setup;
 	struct loop               *loop;
 	struct tls_context        *client, *server;
-	struct vm                 *vm;
+	struct states             *states;
 };
 
 /* One conversation played once. */
@@ -118,18 +118,6 @@ static struct host *new_host(const struct head *head, const struct choice *choic
 	return NULL;
 }
 
-/* A state whose script broke a limit is used no more. */
-static bool have_vm(struct replay *replay)
-{
-	if (replay->vm && replay->vm->retired) {
-		vm_free(replay->vm);
-		replay->vm = NULL;
-	}
-	if (!replay->vm)
-		replay->vm = vm_new(replay->setup->catalogue, replay->loop, replay->client);
-	return replay->vm != NULL;
-}
-
 /* Play, and keep in `verdict` what came of it. False: no memory. */
 static bool play_once(struct play *play, const struct score *score, struct cut cut, struct verdict *verdict)
 {
@@ -139,14 +127,13 @@ static bool play_once(struct play *play, const struct score *score, struct cut c
 	play->outcome = NULL;
 	play->quiet = 0;
 	play->player = player_new(replay->loop, score, cut, replay->server);
-	play->host = play->player && have_vm(replay) ? new_host(&score->conversation->head, &play->choice)
-	                                             : NULL;
+	play->host = play->player ? new_host(&score->conversation->head, &play->choice) : NULL;
 	good = play->host != NULL;
 	if (good) {
 		visit_start(&(struct visit_setup){ .settings = &play->settings,
 		                                   .loop = replay->loop,
 		                                   .tls = replay->client,
-		                                   .vm = &replay->vm,
+		                                   .states = replay->states,
 		                                   .host = play->host,
 		                                   .observe = play->trace ? observe : NULL,
 		                                   .dial = dial,
@@ -372,7 +359,8 @@ static bool prepare(struct replay *replay, const struct replay_setup *setup)
 	replay->loop = loop_new();
 	replay->client = tls_context_new();
 	replay->server = tls_context_new_server(NULL, &failure);
-	return replay->loop && replay->client && replay->server;
+	replay->states = states_new(setup->catalogue, replay->loop, replay->client);
+	return replay->loop && replay->client && replay->server && replay->states;
 }
 
 bool replay_run(struct replay *replay, const struct replay_setup *setup)
@@ -447,7 +435,7 @@ void replay_free(struct replay *replay)
 	}
 	for (size_t i = 0; i < replay->script_count; i++)
 		free((char *)replay->scripts[i]);
-	vm_free(replay->vm);
+	states_free(replay->states);
 	tls_context_free(replay->client);
 	tls_context_free(replay->server);
 	loop_free(replay->loop);

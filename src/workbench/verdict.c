@@ -276,18 +276,11 @@ static bool wants_failure(const struct conversation *conversation)
 	return json_is_object(json_object_get(conversation->record, "error"));
 }
 
+/* What to put into the file. */
 static void suggest(const struct verdict *verdict, struct buffer *findings)
 {
-	struct lines lines;
-
 	buffer_text(findings, "the file does not say what must be reported; it was:\n");
-	if (split(&lines, &verdict->reported.text))
-		for (size_t i = 0; i < lines.count; i++) {
-			buffer_text(findings, "R: ");
-			buffer_append(findings, lines.line[i].text, lines.line[i].length);
-			buffer_text(findings, "\n");
-		}
-	free(lines.line);
+	reported_write(findings, &verdict->reported);
 }
 
 static bool reported_right(const struct verdict *verdict, const struct conversation *conversation,

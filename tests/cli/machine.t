@@ -4,27 +4,21 @@ import contextlib
 import errno
 import json
 import os
-import re
 import select
 import signal
 import subprocess
 import threading
 import time
 
-from harness import (LINES, PATIENCE, Reader, Server, closed_port, expect, expect_in, expect_not_in, expect_true, finish,
-                     folder, greeter, hear_out, record, run, scan, silent_port, start, test)
+from harness import (CUT_SHORT, LINES, PATIENCE, Reader, Server, closed_port, expect, expect_in, expect_true,
+                     finish, folder, greeter, hear_out, peak, record, run, scan, silent_port, start, test)
 
 PROMPT = 2  # seconds within which a run that cannot go on must end
 
 
 def shell(line, *words):
     """Run scan with these words from a line of shell, in which it is "$@"."""
-    return finish(start(*words, before=("sh", "-c", line, "sh")))
-
-
-def peak(process):
-    with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
-        return int(re.search(r"VmHWM:\s+(\d+) kB", file.read()).group(1))
+    return finish(start(*words, before=("sh", "-c", line, "sh"), env=CUT_SHORT))
 
 
 # --- outputs that fail -----------------------------------------------------------------------------------------------
@@ -52,7 +46,7 @@ def _():
 def _():
     with closed_port() as port:
         for words in (["--json"], []):
-            process = start(*words, "-s", f"ldap={port}", "127.0.0.0/9")
+            process = start(*words, "-s", f"ldap={port}", "127.0.0.0/9", env=CUT_SHORT)
             expect_true(Reader(process.stdout).line(), "no line")
             process.stdout.close()
             began = time.monotonic()
@@ -66,7 +60,7 @@ def _():
 @test("a reader that leaves is noticed while scan waits for a server")
 def _():
     with closed_port() as port, greeter() as server:
-        process = start("-s", f"ldap={port},ssh={server.port}", "--reply-timeout", 15, "127.0.0.1")
+        process = start("-s", f"ldap={port},ssh={server.port}", "--reply-timeout", 15, "127.0.0.1", env=CUT_SHORT)
         server.wait(lambda server: server.count == 1)
         expect_true(Reader(process.stdout).line(), "no line")
         process.stdout.close()
@@ -107,7 +101,7 @@ def interrupted(number, status):
     """Two hosts are done, a third is silent; then the signal comes."""
     with greeter(address="127.0.3.3") as server:
         for words in (["--json"], []):
-            process = start(*words, "-s", f"ssh={server.port}", "127.0.3.1-3")
+            process = start(*words, "-s", f"ssh={server.port}", "127.0.3.1-3", env=CUT_SHORT)
             reader = Reader(process.stdout)
             lines = [reader.line() for _ in range(2 if words else 4)]
             server.wait(lambda server: server.now == 1)
@@ -119,8 +113,8 @@ def interrupted(number, status):
             if words:
                 expect(sorted(record(line)["host"] for line in lines), ["127.0.3.1", "127.0.3.2"])
             else:
-                expect(b"".join(lines).decode(), "".join(
-                    f"Testing 127.0.3.{n}:\nport {server.port} (ssh) not open: [connect] Connection refused\n" for n in (1, 2)))
+                verdict = f"port {server.port} (ssh) not open: [connect] Connection refused\n"
+                expect(b"".join(lines).decode(), f"Testing 127.0.3.1:\n{verdict}Testing 127.0.3.2:\n{verdict}")
             process.communicate()
             server.wait(lambda server: server.now == 0)
 
@@ -133,7 +127,7 @@ test("SIGTERM: what is finished is out, status 143")(lambda: interrupted(signal.
 def _():
     with closed_port() as port:
         for count in (1, 2, 3, 10, 50, 200, 1000):
-            process = start("--json", "-j", 2, "-s", f"ldap={port},ssh={port}", "127.0.0.0/9")
+            process = start("--json", "-j", 2, "-s", f"ldap={port},ssh={port}", "127.0.0.0/9", env=CUT_SHORT)
             reader = Reader(process.stdout)
             lines = [reader.line() for _ in range(count)]
             process.send_signal(signal.SIGINT)
@@ -149,7 +143,7 @@ def _():
 @test("a second SIGINT ends at once, though nobody reads")
 def _():
     with closed_port() as port:
-        process = start("--json", "-s", f"ldap={port}", "127.0.0.0/9")
+        process = start("--json", "-s", f"ldap={port}", "127.0.0.0/9", env=CUT_SHORT)
         expect_true(select.select([process.stdout], [], [], PATIENCE)[0], "no line")
         wait_until_idle(process)
         process.send_signal(signal.SIGINT)
@@ -245,7 +239,8 @@ def _():
     counter = Counter(3)
     names = "one two three ssh smtp submission pop2 pop3 imap ftp".split()
     with counter.server as server, folder(lines_lua=LINES) as path:
-        scan("-S", path, "-s", ",".join(f"{name}={server.port}" for name in names), "--per-host", 3, "--reply-timeout", 0.5, "127.0.0.1")
+        services = ",".join(f"{name}={server.port}" for name in names)
+        scan("-S", path, "-s", services, "--per-host", 3, "--reply-timeout", 0.5, "127.0.0.1")
     expect(counter.peak, 3, "connections at a time")
 
 
@@ -310,7 +305,8 @@ def _():
         go.wait(PATIENCE)
         sock.sendall(b"SSH-2.0-x\r\n")
     with closed_port("0.0.0.0") as port, Server(serve, address="127.16.0.1") as server:
-        process = start("--json", "-j", 1, "-s", f"ssh={server.port},ldap={port}", "127.16.0.0/17")
+        process = start("--json", "-j", 1, "-s", f"ssh={server.port},ldap={port}", "127.16.0.0/17",
+                        env=CUT_SHORT)
         server.wait(lambda server: server.count == 1)
         wait_until_idle(process)
         go.set()

@@ -57,7 +57,8 @@ def _():
         shutil.copytree(os.path.realpath(os.path.dirname(SCAN) + "/scripts"), path + "/scripts")
         with open(path + "/scripts/finger.lua", "w", encoding="utf-8") as file:
             file.write(TEN_LINES % server.port)
-        expect(finish(start("127.0.0.1", executable=path + "/scan")).out.splitlines()[-2:], [f"port {server.port} (finger) open.", "FINGER: nobody at home"])
+        lines = finish(start("127.0.0.1", executable=path + "/scan")).out.splitlines()
+    expect(lines[-2:], [f"port {server.port} (finger) open.", "FINGER: nobody at home"])
 
 
 @test("host:port of a new probe's port runs that probe")
@@ -90,7 +91,8 @@ def _():
 def _():
     def mine(word):
         return f"""return {{ about = "{word}", services = {{ {{ name = "ssh", port = 22 }} }} }}"""
-    with folder(ssh_lua=mine("first")) as one, folder(ssh_lua=mine("second")) as two, folder(ssh_lua=mine("third")) as three:
+    with folder(ssh_lua=mine("first")) as one, folder(ssh_lua=mine("second")) as two, \
+            folder(ssh_lua=mine("third")) as three:
         expect_in("ssh: first\n", scan("-S", one, "-S", two, "--describe", "ssh", env={"SCAN_SCRIPTS": three}).out)
         expect_in("ssh: second\n", scan("-S", two, "-S", one, "--describe", "ssh", env={"SCAN_SCRIPTS": three}).out)
         expect_in("ssh: third\n", scan("--describe", "ssh", env={"SCAN_SCRIPTS": three}).out)
@@ -158,7 +160,8 @@ BAD = {
     "no services": ('return { about = "x" }', ": ", "services"),
     "empty services": ('return { about = "x", services = {} }', ": ", "services"),
     "an unknown field": ("return { %s, prob = 1 }" % PROBE, ": ", '"prob"'),
-    "an unknown field of a service": ('return { about = "x", services = { { name = "b", prot = 1 } } }', ": ", '"prot"'),
+    "an unknown field of a service":
+        ('return { about = "x", services = { { name = "b", prot = 1 } } }', ": ", '"prot"'),
     "a port too large": ('return { about = "x", services = { { name = "b", port = 65536 } } }', ": ", "1 to 65535"),
     "a port of 0": ('return { about = "x", services = { { name = "b", port = 0 } } }', ": ", "1 to 65535"),
     "a port that is text": ('return { about = "x", services = { { name = "b", port = "22" } } }', ": ", "1 to 65535"),
@@ -174,7 +177,8 @@ BAD = {
     "a library outside lib": ('local x = require "../ssh"\nreturn {}', ":1: ", "../ssh"),
     "a function that is not there": ("os.execute('true')\nreturn {}", ":1: ", "os"),
     "an endless loop while it loads": ("while true do end", ":1: ", "CPU"),
-    "all memory while it loads": ("local t = {}\nfor i = 1, 1e9 do t[i] = (('x'):rep(1000)):rep(100) .. i end", ": ", "memory"),
+    "all memory while it loads":
+        ("local t = {}\nfor i = 1, 1e9 do t[i] = (('x'):rep(1000)):rep(100) .. i end", ": ", "memory"),
     "Lua that is compiled": (b"\x1bLua\x54\x00\x19\x93\r\n\x1a\n", ": ", "binary"),
     "a file of 300 KiB": ("-- " + "x" * 300000 + "\nreturn {}", ": ", "256 KiB"),
 }
@@ -226,7 +230,7 @@ def _():
     with folder() as path, closed_port() as port:
         os.mkdir(path + "/dir.lua")
         os.mkfifo(path + "/pipe.lua")
-        os.symlink("/nonexistent", path + "/link.lua")
+        os.symlink("/proc/nonexistent", path + "/link.lua")
         done = scan("-S", path, "-s", f"ssh={port}", "127.0.0.1", status=4, patience=5)
     for name in ("dir.lua", "pipe.lua", "link.lua"):
         expect_in(name, done.err)
@@ -248,10 +252,11 @@ def broken(body, *options, status=4):
     report("before", "said before");
     %s
   end }""" % body
-    with greeter(b"hello\n") as server, folder(bad_lua=probe, good_lua=GOOD % 1, fine_lua=GOOD.replace('"good"', '"fine"') % 1
-                                              ) as path:
-        done = scan("-S", path, "-s", f"good={server.port},bad={server.port},fine={server.port}", "--reply-timeout", 0.3,
-                    "127.0.0.1", *options, status=status, patience=5)
+    fine = GOOD.replace('"good"', '"fine"') % 1
+    with greeter(b"hello\n") as server, folder(bad_lua=probe, good_lua=GOOD % 1, fine_lua=fine) as path:
+        services = f"good={server.port},bad={server.port},fine={server.port}"
+        done = scan("-S", path, "-s", services, "--reply-timeout", 0.3, "127.0.0.1", *options, status=status,
+                    patience=5)
         done.path, done.port = path + "/bad.lua", server.port
     if status == 4 and not options:
         expect(done.out, f"""Testing 127.0.0.1:
@@ -329,8 +334,8 @@ for what, body in {
 
 @test("a probe that is stopped on one host is stopped on all, and the rest of each is right")
 def _():
-    with greeter(b"hello\n", address="0.0.0.0") as server, \
-            folder(good_lua=GOOD % 1, bad_lua=GOOD.replace("good", "bad").replace("report(", "while true do end report(") % 1) as path:
+    bad = GOOD.replace("good", "bad").replace("report(", "while true do end report(") % 1
+    with greeter(b"hello\n", address="0.0.0.0") as server, folder(good_lua=GOOD % 1, bad_lua=bad) as path:
         done = scan("-S", path, "-s", f"bad={server.port},good={server.port}", "127.5.0.1-12", "-j", 2, status=4)
     expect(done.out.count("(good) open.\nhello\n"), 12, "good ones")
     expect(done.err.count("CPU"), 12, "stopped ones")
@@ -357,7 +362,8 @@ def _():
     trace, string.trace, string.find = "here", "here", nil
     """
     probe = GOOD.replace("report(", body + " report(", 1)
-    with greeter(b"hello\n") as server, folder(good_lua=probe % 1, other_lua=probe.replace("good", "other") % 1) as path:
+    other = probe.replace("good", "other") % 1
+    with greeter(b"hello\n") as server, folder(good_lua=probe % 1, other_lua=other) as path:
         done = scan("-S", path, "-s", f"good={server.port},other={server.port}", "-P", 1, "127.0.0.1")
     expect(re.findall(r"seen: (.*)", done.out), [""] * 2)
     expect(re.findall(r"left: (.*)", done.out), ["nil"] * 2)

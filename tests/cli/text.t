@@ -9,8 +9,8 @@ import subprocess
 import threading
 import unicodedata
 
-from harness import (LINES, PATIENCE, Reader, Server, closed_port, expect, expect_in, expect_not_in, expect_true, finish, folder, greeter,
-                     hear_out, read, run, scan, silent_port, start, test)
+from harness import (LINES, PATIENCE, Reader, Server, closed_port, expect, expect_in, expect_not_in, expect_true,
+                     finish, folder, greeter, hear_out, read, run, scan, silent_port, start, test)
 
 def lines_of(text):
     """A server that says this and closes."""
@@ -72,9 +72,9 @@ def _():
 
 @test("17 silent ports of a host take one connect time-out")
 def _():
-    services = "telnet ssh smtp submission smtps pop2 pop3 imap imaps pop3s ftp http https ipp kerberos ldap ldaps".split()
+    names = "telnet ssh smtp submission smtps pop2 pop3 imap imaps pop3s ftp http https ipp kerberos ldap ldaps"
     with silent_port() as port:
-        done = scan("-s", ",".join(f"{name}={port}" for name in services), "--connect-timeout", 0.5, "127.0.0.1")
+        done = scan("-s", ",".join(f"{name}={port}" for name in names.split()), "--connect-timeout", 0.5, "127.0.0.1")
     expect(done.out.count("not open: [connect] Connection timed out\n"), 17, done.out)
     expect_true(0.5 <= done.seconds < 1.5, f"took {done.seconds:.2f} s")
 
@@ -136,7 +136,8 @@ def _():
         expect_true(more.wait(20), "nobody reads")
         sock.sendall(b"another\n")
         expect_true(last.wait(20), "nobody reads")
-    with folder(lines_lua=LINES) as path, lines_of(b"quick\n") as one, Server(slow) as two, lines_of(b"late\n") as three:
+    with folder(lines_lua=LINES) as path, lines_of(b"quick\n") as one, Server(slow) as two, \
+            lines_of(b"late\n") as three:
         process = start("-S", path, "-s", f"one={one.port},two={two.port},three={three.port}", "127.0.0.1")
         reader = Reader(process.stdout)
         seen = [reader.line() for _ in range(5)]
@@ -226,7 +227,8 @@ for bytes_sent, text in {
     "abc\u202edef\u2066\u2069".encode(): "abc\\u{202e}def\\u{2066}\\u{2069}",
     "a\u200bb\u200dc\ufeffd\u2028e\u00ade".encode(): "a\\u{200b}b\\u{200d}c\\u{feff}d\\u{2028}e\\u{ad}e",
     "\U000e0041x".encode(): "\\u{e0041}x",
-    b"\xff\xc0\x80\xed\xa0\x80\xf4\x90\x80\x80 \xe2\x82": "\\xff\\xc0\\x80\\xed\\xa0\\x80\\xf4\\x90\\x80\\x80 \\xe2\\x82",
+    b"\xff\xc0\x80\xed\xa0\x80\xf4\x90\x80\x80 \xe2\x82":
+        "\\xff\\xc0\\x80\\xed\\xa0\\x80\\xf4\\x90\\x80\\x80 \\xe2\\x82",
     b"%n%s%s%x \" \\ </script> =cmd|'x'": "%n%s%s%x \" \\ </script> =cmd|'x'",
     "gr\u00fc\u00df Gott \u4e2d\u6587 \U0001f600".encode(): "gr\u00fc\u00df Gott \u4e2d\u6587 \U0001f600",
     b"port 22 (ssh) open.": "port 22 (ssh) open.",
@@ -272,8 +274,8 @@ def _():
 
 
 def certificate(path, subject):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-utf8",
-                    "-keyout", path + "/key", "-out", path + "/crt", "-days", "30", "-subj", subject,
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-utf8", "-keyout", path + "/key", "-out", path + "/crt", "-days", "30", "-subj", subject,
                     "-addext", "subjectAltName=DNS:a.test,DNS:*.b.test"], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path + "/crt", path + "/key")
@@ -360,8 +362,8 @@ def _():
 @test("colour ends in the line in which it begins")
 def _():
     with lines_of(b"+OK \x1b[31mred\n") as server, folder(lines_lua=LINES) as path, closed_port() as closed:
-        written, _ = on_terminal("-S", path, "-s", f"one={server.port},two={closed},https={server.port},ssh={server.port}",
-                                 "127.0.0.1")
+        services = f"one={server.port},two={closed},https={server.port},ssh={server.port}"
+        written, _ = on_terminal("-S", path, "-s", services, "127.0.0.1")
     expect_in(b"warning: this is pop3", written)
     for line in written.splitlines():
         codes = re.findall(rb"\x1b\[([\d;]*)m", line)
@@ -390,9 +392,10 @@ def _():
         done = finish(process)
         expect_true((seen + rest).endswith((b"\r", b"\x1b[K", b"\n")), f"the line is left behind: {seen + rest!r}")
         expect(done.out.count("Testing"), 2)
-        quiet, _ = on_terminal("-q", "-s", f"ssh={silent}", "--connect-timeout", 1.2, "127.0.0.1", "127.0.0.2", errors=True)
+        slow = ["-s", f"ssh={silent}", "--connect-timeout", 0.8, "127.0.0.1", "127.0.0.2"]
+        quiet, _ = on_terminal("-q", *slow, errors=True)
         expect(quiet, b"")
-        piped = scan("-s", f"ssh={silent}", "--connect-timeout", 1.2, "127.0.0.1", "127.0.0.2")
+        piped = scan(*slow)
         expect(piped.err, "")
 
 

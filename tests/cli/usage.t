@@ -41,13 +41,16 @@ WRONG = [
     ("a name that cannot be one", "127.0.0.1:PORT a..b", ["a..b", "empty"]),
     ("a network that is none", "127.0.0.1:PORT 10.0.0.0/33", ["10.0.0.0/33", "32"]),
     ("a range that runs backwards", "127.0.0.1:PORT 10.0.0.9-3", ["10.0.0.9-3", "before"]),
-    ("a file of targets that is not there", "127.0.0.1:PORT -f /nonexistent/list", ["/nonexistent/list", "No such file"]),
+    ("a file of targets that is not there", "127.0.0.1:PORT -f /proc/nonexistent/list",
+     ["/proc/nonexistent/list", "No such"]),
     ("an exclusion that is none", "--exclude 10.0.0.0/33 127.0.0.1:PORT", ["10.0.0.0/33", "32"]),
     ("a shard outside its number", "--shard 4/3 127.0.0.1:PORT", ["--shard", "4/3"]),
     ("shards that are none", "--shard 1 127.0.0.1:PORT", ["--shard", "I/N"]),
     ("a seed that is no number", "--shuffle --seed xyz 127.0.0.1:PORT", ["--seed", "xyz"]),
-    ("a folder of scripts that is not there", "-S /nonexistent/probes 127.0.0.1:PORT", ["/nonexistent/probes", "No such"]),
-    ("a folder to write to that is not there", "-o /nonexistent/out 127.0.0.1:PORT", ["/nonexistent/out", "No such"]),
+    ("a folder of scripts that is not there", "-S /proc/nonexistent/lua 127.0.0.1:PORT",
+     ["/proc/nonexistent/lua", "No such"]),
+    ("a folder to write to that is not there", "-o /proc/nonexistent/out 127.0.0.1:PORT",
+     ["/proc/nonexistent/out", "No such"]),
     ("two questions at once", "--list --schema", ["--list", "--schema"]),
     ("--list with a target", "--list 127.0.0.1:PORT", ["--list", "127.0.0.1"]),
     ("--describe of a probe one letter off", "--describe smpt", ["smpt", "smtp", "--list"]),
@@ -104,8 +107,8 @@ def _():
 def _():
     done = scan("--help")
     expect(done.err, "", "standard error")
-    for option in """-s, --services; -S, --scripts; -a, --arg; -f, --file; --connect-timeout; --reply-timeout; --deadline;
-                     -P, --parallel; --per-host; --rate; -j, --threads; --retries; -4, --ipv4; -6, --ipv6;
+    for option in """-s, --services; -S, --scripts; -a, --arg; -f, --file; --connect-timeout; --reply-timeout;
+                     --deadline; -P, --parallel; --per-host; --rate; -j, --threads; --retries; -4, --ipv4; -6, --ipv6;
                      --all-addresses; -o, --output; --json; --open; -v, --verbose; -q, --quiet; --exclude; --shuffle;
                      --seed; --shard; --list; --describe; --schema; -h, --help; -V, --version""".split(";"):
         expect_true(re.search(rf"(?m)^ +{re.escape(option.strip())}\b", done.out), f"no {option.strip()} in {done.out}")
@@ -175,10 +178,12 @@ def _():
 @test("--describe shows types and defaults of arguments")
 def _():
     probe = """return { about = "what it is for", services = { { name = "typed", port = 4711, optional = true } },
-                        args = { times = { default = 3, about = "how often" }, loud = { default = true, about = "how" } } }"""
+                        args = { times = { default = 3, about = "how often" },
+                                 loud = { default = true, about = "how" } } }"""
     with folder(typed_lua=probe) as path:
         shown = scan("-S", path, "--describe", "typed").out
-    for part in ("what it is for", "4711", "optional", "typed.times=N", "default 3", "how often", "typed.loud=true|false"):
+    for part in ("what it is for", "4711", "optional", "typed.times=N", "default 3", "how often",
+                 "typed.loud=true|false"):
         expect_in(part, shown)
 
 

@@ -57,6 +57,9 @@ static inline void demand_safe(const char *text, size_t length, bool lines)
 
 	demand_of(is_utf8(text, length), "what is shown is UTF-8", text, length);
 	for (size_t at = 0; at < length; at += taken) {
+		taken = 1;
+		if (text[at] >= ' ' && text[at] <= '~')
+			continue;
 		taken = utf8_decode(text + at, length - at, &code);
 		demand_of(taken > 0, "what is shown is UTF-8", text, length);
 		demand_of((lines && code == '\n') || !escape_hidden(code), "what is shown cannot do harm", text, length);

@@ -10,7 +10,7 @@ import ssl
 import struct
 
 CHUNK = 65536
-WHOLE = 3000  # a longer piece is never cut into single bytes
+EDGE = 40   # so many bytes at each end of what is said at once are cut into single ones, if any are
 
 
 class Gone(Exception):
@@ -36,13 +36,22 @@ class Peer:
     # --- out
 
     async def transmit(self, data):
-        single = self.single and len(data) < WHOLE
         try:
-            for piece in ([data[i:i + 1] for i in range(len(data))] if single else [data]):
+            for piece in (self.pieces(data) if self.single else [data]):
                 await self.loop.sock_sendall(self.sock, piece)
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)
         except OSError as error:
             raise Gone from error
+
+    @staticmethod
+    def pieces(data):
+        middle = data[EDGE:-EDGE]
+        for byte in data[:EDGE]:
+            yield bytes([byte])
+        if middle:
+            yield middle
+        for byte in data[max(EDGE, len(data) - EDGE):]:
+            yield bytes([byte])
 
     async def send(self, data):
         if not self.tls:

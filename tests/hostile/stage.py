@@ -24,6 +24,7 @@ SLOW = float(os.environ.get("SLOW", "1"))  # so many times as slow as usual: und
 
 REPLY, DEADLINE, CONNECT = 0.8 * SLOW, 2.0 * SLOW, 1.0 * SLOW
 TIMES = ["--reply-timeout", f"{REPLY:g}", "--deadline", f"{DEADLINE:g}", "--connect-timeout", f"{CONNECT:g}"]
+PATIENT = ["--reply-timeout", "20", "--deadline", "30"]  # for rows in which nobody waits in vain
 
 # Nobody signed the certificates, so nobody's need be read.
 TRUST_NOBODY = {"SSL_CERT_FILE": "/dev/null", "SSL_CERT_DIR": "/dev/null"}
@@ -32,6 +33,14 @@ INSTRUMENTED = "address" in os.environ.get("SCAN", "") or SLOW > 1
 
 def address(variant, row, case):
     return f"127.{variant}.{row}.{case}"
+
+
+def same(found):
+    """A record without what differs from run to run and from address to address."""
+    bare = {key: value for key, value in found.items() if key not in ("host", "address", "ms", "exchanges")}
+    if bare["tls"]:
+        bare["tls"] = {key: value for key, value in bare["tls"].items() if key != "days_left"}
+    return bare
 
 
 class Stage:
@@ -60,11 +69,11 @@ class Stage:
 class Run:
     """One run of scan over rows: .records by (row, case, variant, service), and what it took."""
 
-    def __init__(self, stage, rows, variants, services=None, options=()):
-        self.stage, self.services = stage, services or stage.services
+    def __init__(self, stage, rows, variants, times=TIMES, options=("-P", 48)):
+        self.stage, self.services = stage, stage.services
         self.places = [(row, case, variant) for variant in variants for row in rows
                        for case in range(1, len(server.rows[row][1]) + 1)]
-        words = ["--json", *TIMES, *options, "-s", stage.choice(self.services), "-f", "-"]
+        words = ["--json", *times, *options, "-s", stage.choice(self.services), "-f", "-"]
         self.process = start(*words, env=TRUST_NOBODY, stdin=subprocess.PIPE)
         self.complaints = b""
         self.reader = Reader(self.process.stdout)
@@ -79,10 +88,18 @@ class Run:
         self.peak = self.status("VmHWM")
         self.process.stdin.close()
         rest = self.reader.lines()
-        self.status_code = self.process.wait(PATIENCE)
+        self.statuses = [self.process.wait(PATIENCE)]
         drain.join()
         self.process.stdout.close()
         expect(rest, [], "what follows")
+
+    def join(self, other):
+        """Take over what another run has found."""
+        self.records = {**other.records, **self.records}
+        self.statuses += other.statuses
+        self.leaked += other.leaked
+        self.seconds += other.seconds
+        self.peak = max(self.peak, other.peak)
 
     def drain(self):
         with self.process.stderr as file:

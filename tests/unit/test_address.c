@@ -26,7 +26,8 @@ static void reads_and_prints(void **state)
 		{ "fe80::1", "fe80::1", AF_INET6 },
 		{ "fe80::1%lo", "fe80::1%lo", AF_INET6 },
 		{ "fe80::1%1", "fe80::1%lo", AF_INET6 },
-		{ "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", AF_INET6 },
+		{ "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+		  AF_INET6 },
 	};
 
 	(void)state;
@@ -47,10 +48,36 @@ static void reads_and_prints(void **state)
 static void refuses_what_is_none(void **state)
 {
 	static const char *const cases[] = {
-		"", "1", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.-4", "01.2.3.4x", "1.2.3.4 ", " 1.2.3.4", "0x7f.0.0.1",
-		"localhost", ":", ":::", "1::2::3", "12345::", "::g", "[::1]", "::1]", "::1:", "1:2:3:4:5:6:7",
-		"1:2:3:4:5:6:7:8:9", "::1%", "fe80::1%nosuch0", "fe80::1%0", "fe80::1%4294967297", "fe80::1%-1", "1.2.3.4%lo",
-		"::1/64", "::ffff:1.2.3", "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.2555555555555555",
+		"",
+		"1",
+		"1.2.3",
+		"1.2.3.4.5",
+		"256.1.1.1",
+		"1.2.3.-4",
+		"01.2.3.4x",
+		"1.2.3.4 ",
+		" 1.2.3.4",
+		"0x7f.0.0.1",
+		"localhost",
+		":",
+		":::",
+		"1::2::3",
+		"12345::",
+		"::g",
+		"[::1]",
+		"::1]",
+		"::1:",
+		"1:2:3:4:5:6:7",
+		"1:2:3:4:5:6:7:8:9",
+		"::1%",
+		"fe80::1%nosuch0",
+		"fe80::1%0",
+		"fe80::1%4294967297",
+		"fe80::1%-1",
+		"1.2.3.4%lo",
+		"::1/64",
+		"::ffff:1.2.3",
+		"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.2555555555555555",
 	};
 
 	(void)state;
@@ -106,13 +133,15 @@ static void keeps_ports(void **state)
 		assert_int_equal(address_port(&address), 65535);
 		address_set_port(&address, 1);
 		assert_int_equal(address_port(&address), 1);
-		assert_int_equal(address_length(&address), i == 0 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+		assert_int_equal(address_length(&address),
+		                 i == 0 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
 	}
 }
 
 static void compares_without_ports(void **state)
 {
-	static const char *const texts[] = { "192.0.2.7", "192.0.2.8", "::1", "::2", "fe80::1", "fe80::1%lo", "::ffff:192.0.2.7" };
+	static const char *const texts[] = { "192.0.2.7",  "192.0.2.8",       "::1", "::2", "fe80::1",
+		                             "fe80::1%lo", "::ffff:192.0.2.7" };
 	size_t                   count = sizeof texts / sizeof *texts;
 
 	(void)state;
@@ -134,8 +163,8 @@ static void knows_a_missing_zone(void **state)
 		const char *text;
 		bool        lacks;
 	} cases[] = {
-		{ "fe80::1", true }, { "fe80::1%lo", false }, { "febf::1", true }, { "fec0::1", false }, { "::1", false },
-		{ "169.254.1.1", false },
+		{ "fe80::1", true },  { "fe80::1%lo", false }, { "febf::1", true },
+		{ "fec0::1", false }, { "::1", false },        { "169.254.1.1", false },
 	};
 
 	(void)state;
@@ -150,12 +179,9 @@ static void knows_a_missing_zone(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_and_prints),
-		cmocka_unit_test(refuses_what_is_none),
-		cmocka_unit_test(prints_every_number),
-		cmocka_unit_test(takes_the_kernels_addresses),
-		cmocka_unit_test(keeps_ports),
-		cmocka_unit_test(compares_without_ports),
+		cmocka_unit_test(reads_and_prints),     cmocka_unit_test(refuses_what_is_none),
+		cmocka_unit_test(prints_every_number),  cmocka_unit_test(takes_the_kernels_addresses),
+		cmocka_unit_test(keeps_ports),          cmocka_unit_test(compares_without_ports),
 		cmocka_unit_test(knows_a_missing_zone),
 	};
 

@@ -229,7 +229,7 @@ static void all_problems_are_told_at_once(void **state)
 static void problems_name_the_way_out(void **state)
 {
 	static const char unknown[] =
-	    "a line begins with S: S- S+ S* S! C: C- C! T: R: R= or with | + #, not with \"%.3s\"";
+	    "a line begins with S: S- S+ S* S! C: C- C! T: T= R: R= or with | + #, not with \"%.3s\"";
 	char wanted[200];
 
 	(void)state;
@@ -248,7 +248,7 @@ static void problems_name_the_way_out(void **state)
 	               "in C- the end of a mark cannot be known; say {any:N}, with the number of bytes");
 	expect_problem("C-", "C- without words");
 	expect_problem("S2+ x", "S+ has nothing before it to come in one piece with");
-	expect_problem("R= [1]", "the record must be an object, like {\"error\": null}");
+	expect_problem("R= [1]", "what was reported must be an object, like {\"error\": null}");
 	expect_problem("reply-timeout: 3",
 	               "the head must come before what is said, and what is said begins with S:, C: or T:");
 }
@@ -275,7 +275,7 @@ static void a_fault_of_json_has_its_line(void **state)
 	buffer_init(&problems, 1000);
 	assert_false(conversation_parse(&conversation, path, text, strlen(text), &problems));
 	assert_true(buffer_append(&problems, "", 1));
-	assert_non_null(strstr(buffer_bytes(&problems), "x.conversation:5: the record is not JSON"));
+	assert_non_null(strstr(buffer_bytes(&problems), "x.conversation:5: what was reported is not JSON"));
 	buffer_free(&problems);
 	conversation_free(&conversation);
 }

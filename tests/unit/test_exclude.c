@@ -116,7 +116,8 @@ static void sees_through_mapped_addresses(void **state)
 
 static void says_which_word_is_wrong(void **state)
 {
-	static const char *const words[] = { "192.0.2.0/33", "192.0.2.9-3", "a..b", "::1::2", "2001:db8::/129" };
+	static const char *const words[] = { "192.0.2.0/33", "192.0.2.9-3", "a..b", "::1::2",
+		                             "2001:db8::/129" };
 	char                     list[100];
 
 	(void)state;
@@ -140,7 +141,7 @@ static void finds_what_a_walk_would_find(void **state)
 		exclude_free(exclude);
 		exclude = exclude_new();
 		for (int i = 0; i < 20; i++) {
-			int  first = rand_r(&seed) % 200, last = first + rand_r(&seed) % (i % 3 == 0 ? 56 : 8);
+			int first = rand_r(&seed) % 200, last = first + rand_r(&seed) % (i % 3 == 0 ? 56 : 8);
 			char text[60];
 
 			if (i % 5 == 0)

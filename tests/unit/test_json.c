@@ -50,7 +50,8 @@ static json_t *record(void)
 	assert_int_equal(buffer_bytes(&line)[buffer_length(&line) - 1], '\n');
 	for (size_t i = 0; i + 1 < buffer_length(&line); i++)
 		assert_true((unsigned char)buffer_bytes(&line)[i] >= 0x20 && buffer_bytes(&line)[i] != 0x7f);
-	value = json_loadb(buffer_bytes(&line), buffer_length(&line), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+	value = json_loadb(buffer_bytes(&line), buffer_length(&line), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
+	                   &error);
 	if (!value)
 		fail_msg("%s: %s", error.text, buffer_bytes(&line));
 	return value;
@@ -77,9 +78,11 @@ static void an_open_service(void **state)
 	outcome.ms = 12.3456;
 	report_set(&outcome.report, "banner", json_string("220 mail.example ESMTP"));
 	report_warn(&outcome.report, "odd", "what?", 5);
-	expect("{\"schema\":1,\"host\":\"mail.example\",\"address\":\"192.0.2.7\",\"port\":25,\"service\":\"smtp\","
-	       "\"state\":\"open\",\"ms\":12.346,\"data\":{\"banner\":\"220 mail.example ESMTP\"},\"tls\":null,"
-	       "\"warnings\":[{\"code\":\"odd\",\"text\":\"what?\"}],\"error\":null}\n");
+	expect(
+	    "{\"schema\":1,\"host\":\"mail.example\",\"address\":\"192.0.2.7\",\"port\":25,\"service\":"
+	    "\"smtp\","
+	    "\"state\":\"open\",\"ms\":12.346,\"data\":{\"banner\":\"220 mail.example ESMTP\"},\"tls\":null,"
+	    "\"warnings\":[{\"code\":\"odd\",\"text\":\"what?\"}],\"error\":null}\n");
 }
 
 static void a_closed_one_and_one_without_an_address(void **state)
@@ -88,14 +91,17 @@ static void a_closed_one_and_one_without_an_address(void **state)
 	outcome.state = STATE_CLOSED;
 	address_parse(&outcome.address, "2001:db8::7");
 	failure_errno(&outcome.failure, PHASE_CONNECT, ECONNREFUSED);
-	expect("{\"schema\":1,\"host\":\"mail.example\",\"address\":\"2001:db8::7\",\"port\":25,\"service\":\"smtp\","
-	       "\"state\":\"closed\",\"ms\":0.000,\"data\":{},\"tls\":null,\"warnings\":[],\"error\":{\"phase\":\"connect\","
+	expect("{\"schema\":1,\"host\":\"mail.example\",\"address\":\"2001:db8::7\",\"port\":25,\"service\":"
+	       "\"smtp\","
+	       "\"state\":\"closed\",\"ms\":0.000,\"data\":{},\"tls\":null,\"warnings\":[],\"error\":{"
+	       "\"phase\":\"connect\","
 	       "\"code\":\"refused\",\"message\":\"Connection refused\",\"errno\":111}}\n");
 	outcome.state = STATE_FAILED;
 	memset(&outcome.address, 0, sizeof outcome.address);
 	failure_set(&outcome.failure, PHASE_RESOLVE, "no-name", "no such name");
 	expect("{\"schema\":1,\"host\":\"mail.example\",\"address\":null,\"port\":25,\"service\":\"smtp\","
-	       "\"state\":\"failed\",\"ms\":0.000,\"data\":{},\"tls\":null,\"warnings\":[],\"error\":{\"phase\":\"resolve\","
+	       "\"state\":\"failed\",\"ms\":0.000,\"data\":{},\"tls\":null,\"warnings\":[],\"error\":{"
+	       "\"phase\":\"resolve\","
 	       "\"code\":\"no-name\",\"message\":\"no such name\",\"errno\":null}}\n");
 }
 
@@ -105,8 +111,12 @@ static void milliseconds_are_rounded_and_never_odd(void **state)
 		double      ms;
 		const char *wanted;
 	} cases[] = {
-		{ 0, "\"ms\":0.000," },       { 0.0004, "\"ms\":0.000," },   { 0.0006, "\"ms\":0.001," },
-		{ 0.9996, "\"ms\":1.000," },  { 99.9999, "\"ms\":100.000," }, { 1.05, "\"ms\":1.050," },
+		{ 0, "\"ms\":0.000," },
+		{ 0.0004, "\"ms\":0.000," },
+		{ 0.0006, "\"ms\":0.001," },
+		{ 0.9996, "\"ms\":1.000," },
+		{ 99.9999, "\"ms\":100.000," },
+		{ 1.05, "\"ms\":1.050," },
 		{ 86400000, "\"ms\":86400000.000," },
 	};
 
@@ -134,8 +144,14 @@ static const json_t *data(const json_t *value, const char *key)
 static void text_comes_back_as_it_went(void **state)
 {
 	static const char *const texts[] = {
-		"", "plain", "\"quoted\" \\ back", "tab\tnew\nline\rcr\b\f\033[2J\177", "gr\u00fc\u00df \u4e2d\u6587 \U0001f600",
-		"\xc2\x80\xc2\x9f\u00ad\u200b\u200f\u2028\u2029\u202e\u2066\u2069\ufeff\U000e0041", "\ufffd", "%n%s",
+		"",
+		"plain",
+		"\"quoted\" \\ back",
+		"tab\tnew\nline\rcr\b\f\033[2J\177",
+		"gr\u00fc\u00df \u4e2d\u6587 \U0001f600",
+		"\xc2\x80\xc2\x9f\u00ad\u200b\u200f\u2028\u2029\u202e\u2066\u2069\ufeff\U000e0041",
+		"\ufffd",
+		"%n%s",
 	};
 	char key[20];
 
@@ -174,12 +190,9 @@ static void bytes_that_are_no_utf8_are_there_in_base64(void **state)
 		size_t      length;
 		const char *shown, *exact;
 	} cases[] = {
-		{ "\xff", 1, "\ufffd", "/w==" },
-		{ "a\xffz", 3, "a\ufffdz", "Yf96" },
-		{ "\xc0\x80", 2, "\ufffd\ufffd", "wIA=" },
-		{ "\0\xff", 2, NULL, "AP8=" },
-		{ "\xe2\x82", 2, NULL, "4oI=" },
-		{ "\xed\xa0\x80", 3, NULL, "7aCA" },
+		{ "\xff", 1, "\ufffd", "/w==" },           { "a\xffz", 3, "a\ufffdz", "Yf96" },
+		{ "\xc0\x80", 2, "\ufffd\ufffd", "wIA=" }, { "\0\xff", 2, NULL, "AP8=" },
+		{ "\xe2\x82", 2, NULL, "4oI=" },           { "\xed\xa0\x80", 3, NULL, "7aCA" },
 	};
 
 	(void)state;
@@ -231,12 +244,14 @@ static void every_place_for_foreign_bytes_is_looked_at(void **state)
 	set_bytes("bad \xfb key", "x", 1);
 	value = record();
 	assert_string_equal(json_string_value(json_object_get(value, "host_base64")), "aP8=");
-	assert_string_equal(json_string_value(json_object_get(json_object_get(value, "error"), "message_base64")),
-	                    "d2hhdDog/hs=");
-	assert_string_equal(json_string_value(json_object_get(json_object_get(value, "tls"), "subject_base64")), "/A==");
 	assert_string_equal(
-	        json_string_value(json_object_get(json_array_get(json_object_get(value, "warnings"), 0), "text_base64")),
-	        "/Q==");
+	    json_string_value(json_object_get(json_object_get(value, "error"), "message_base64")),
+	    "d2hhdDog/hs=");
+	assert_string_equal(
+	    json_string_value(json_object_get(json_object_get(value, "tls"), "subject_base64")), "/A==");
+	assert_string_equal(json_string_value(json_object_get(
+				json_array_get(json_object_get(value, "warnings"), 0), "text_base64")),
+	                    "/Q==");
 	assert_string_equal(json_string_value(data(value, "bad \ufffd key")), "x");
 	json_decref(value);
 }

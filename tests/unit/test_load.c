@@ -93,7 +93,9 @@ static void reads_what_a_script_declares(void **state)
 	             " greeting = { '^x', 'y$' },"
 	             " args = { word = { about = 'w' }, times = { default = 3 }, loud = { default = true } },"
 	             " probe = function() end }");
-	write_script(second, "bare.lua", "return { about = 'bare', services = { { name = 'bare', port = 7 } }, greeting = '^z' }");
+	write_script(
+	    second, "bare.lua",
+	    "return { about = 'bare', services = { { name = 'bare', port = 7 } }, greeting = '^z' }");
 	load();
 	assert_int_equal(catalogue.problem_count, 0);
 	assert_int_equal(catalogue.script_count, 2);
@@ -121,9 +123,14 @@ static void reads_what_a_script_declares(void **state)
 static void finds_by_name_port_and_group(void **state)
 {
 	(void)state;
-	write_script(first, "one.lua", "return { about = '1', services = { { name = 'ssh', port = 22 }, { name = 'x', port = 99 } } }");
-	write_script(second, "two.lua", "return { about = '2', services = { { name = 'ssh', port = 2222 }, { name = 'y', port = 99 } } }");
-	write_script(second, "groups.lua", "return { both = { 'ssh', 'y' }, zero = {}, alpha = { 'nobody' } }");
+	write_script(
+	    first, "one.lua",
+	    "return { about = '1', services = { { name = 'ssh', port = 22 }, { name = 'x', port = 99 } } }");
+	write_script(second, "two.lua",
+	             "return { about = '2', services = { { name = 'ssh', port = 2222 }, { name = 'y', port = "
+	             "99 } } }");
+	write_script(second, "groups.lua",
+	             "return { both = { 'ssh', 'y' }, zero = {}, alpha = { 'nobody' } }");
 	load();
 	expect_service("ssh", 22, "one"); /* the first one is it */
 	expect_service("y", 99, "two");
@@ -139,18 +146,21 @@ static void finds_by_name_port_and_group(void **state)
 	assert_string_equal(catalogue_group(&catalogue, "both")->members[1], "y");
 	assert_null(catalogue_group(&catalogue, "default"));
 	assert_string_equal(catalogue_unknown(&catalogue)->name, "unknown"); /* of no script */
-	assert_string_equal(catalogue.groups[0].name, "alpha"); /* in the order of their names */
+	assert_string_equal(catalogue.groups[0].name, "alpha");              /* in the order of their names */
 	assert_string_equal(catalogue.groups[2].name, "zero");
 }
 
 static void the_first_of_a_name_overrides(void **state)
 {
 	(void)state;
-	write_script(first, "ssh.lua", "return { about = 'mine', services = { { name = 'mine', port = 22 } } }");
+	write_script(first, "ssh.lua",
+	             "return { about = 'mine', services = { { name = 'mine', port = 22 } } }");
 	write_script(first, "bad.lua", "return 1");
 	write_script(first, "groups.lua", "return { g = { 'mine' } }");
-	write_script(second, "ssh.lua", "return { about = 'theirs', services = { { name = 'ssh', port = 22 } } }");
-	write_script(second, "bad.lua", "return { about = 'good', services = { { name = 'good', port = 1 } } }");
+	write_script(second, "ssh.lua",
+	             "return { about = 'theirs', services = { { name = 'ssh', port = 22 } } }");
+	write_script(second, "bad.lua",
+	             "return { about = 'good', services = { { name = 'good', port = 1 } } }");
 	write_script(second, "groups.lua", "return { g = { 'ssh' }, h = { 'ssh' } }");
 	load();
 	assert_null(catalogue_service(&catalogue, "ssh"));
@@ -168,7 +178,8 @@ static void names_what_is_wrong_and_goes_on(void **state)
 
 	(void)state;
 	write_script(first, "a.lua", "return {\n x = = 1 }");
-	write_script(first, "b.lua", "return { about = 'x', services = { { name = 'b', port = 1 } }, wrong = 1 }");
+	write_script(first, "b.lua",
+	             "return { about = 'x', services = { { name = 'b', port = 1 } }, wrong = 1 }");
 	write_script(first, "c.lua", "return { about = 'x', services = { { name = 'c', port = 1 } } }");
 	load();
 	assert_int_equal(catalogue.problem_count, 2);
@@ -204,10 +215,12 @@ static void takes_files_and_refuses_what_is_neither(void **state)
 static void scripts_do_not_see_each_other(void **state)
 {
 	(void)state;
-	write_script(first, "a.lua", "x = 1 string.y = 2 "
-	                             "return { about = 'x', services = { { name = 'a', port = 1 } } }");
-	write_script(first, "b.lua", "assert(x == nil and string.y == nil and ('').y == nil) "
-	                             "return { about = 'x', services = { { name = 'b', port = 2 } } }");
+	write_script(first, "a.lua",
+	             "x = 1 string.y = 2 "
+	             "return { about = 'x', services = { { name = 'a', port = 1 } } }");
+	write_script(first, "b.lua",
+	             "assert(x == nil and string.y == nil and ('').y == nil) "
+	             "return { about = 'x', services = { { name = 'b', port = 2 } } }");
 	load();
 	assert_int_equal(catalogue.problem_count, 0);
 }

@@ -187,7 +187,8 @@ static void drops_events_of_what_was_removed_meanwhile(void **state)
 		run_turns(2);
 		assert_int_equal(one.calls + other.calls, 0); /* one told, the other taken away */
 		assert_int_equal(fresh.calls, 0);
-		assert_int_equal(fresh.watch.slot + (one.calls > 0 ? one : other).watch.slot, slot); /* it was reused */
+		assert_int_equal(fresh.watch.slot + (one.calls > 0 ? one : other).watch.slot,
+		                 slot); /* it was reused */
 		fill_pipe(&fresh);
 		run_turns(2);
 		assert_int_equal(fresh.calls, 1);

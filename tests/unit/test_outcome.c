@@ -16,11 +16,11 @@ static void every_failure_leaves_the_right_state(void **state)
 		int         error;
 		const char *wanted;
 	} cases[] = {
-		{ ECONNREFUSED, "closed" },   { ECONNRESET, "closed" },   { ETIMEDOUT, "filtered" },
+		{ ECONNREFUSED, "closed" },   { ECONNRESET, "closed" },    { ETIMEDOUT, "filtered" },
 		{ EHOSTUNREACH, "filtered" }, { ENETUNREACH, "filtered" }, { EHOSTDOWN, "filtered" },
-		{ EMFILE, "failed" },         { ENFILE, "failed" },       { ENOMEM, "failed" },
+		{ EMFILE, "failed" },         { ENFILE, "failed" },        { ENOMEM, "failed" },
 		{ ENOBUFS, "failed" },        { EADDRNOTAVAIL, "failed" }, { EACCES, "failed" },
-		{ EPERM, "failed" },          { EAGAIN, "failed" },       { EXDEV, "failed" },
+		{ EPERM, "failed" },          { EAGAIN, "failed" },        { EXDEV, "failed" },
 		{ 9999, "failed" },
 	};
 
@@ -30,7 +30,8 @@ static void every_failure_leaves_the_right_state(void **state)
 
 		failure_errno(&failure, PHASE_CONNECT, cases[i].error);
 		if (strcmp(outcome_state_name(outcome_state_of(&failure)), cases[i].wanted) != 0)
-			fail_msg("%s leaves %s", failure.message, outcome_state_name(outcome_state_of(&failure)));
+			fail_msg("%s leaves %s", failure.message,
+			         outcome_state_name(outcome_state_of(&failure)));
 	}
 }
 

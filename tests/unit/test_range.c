@@ -59,10 +59,25 @@ static void knows_first_last_and_count(void **state)
 static void says_what_is_wrong(void **state)
 {
 	static const char *const cases[] = {
-		"192.0.2.0/33", "192.0.2.0/-1", "192.0.2.0/", "192.0.2.0/24x", "192.0.2.0/24/8", "192.0.2.0/999999999999",
-		"192.0.2.40-10", "192.0.2.10-256", "192.0.2.10-", "192.0.2.10-x", "192.0.3.0-192.0.2.255",
-		"192.0.2.1-2001:db8::1", "2001:db8::/129", "2001:db8::/64", "2001:db8::/0", "2001:db8::2-2001:db8::1",
-		"2001:db8::1-2001:db9::1", "2001:db8::-2001:db8::ffff:ffff:ffff:ffff", "2001:db8::1-9",
+		"192.0.2.0/33",
+		"192.0.2.0/-1",
+		"192.0.2.0/",
+		"192.0.2.0/24x",
+		"192.0.2.0/24/8",
+		"192.0.2.0/999999999999",
+		"192.0.2.40-10",
+		"192.0.2.10-256",
+		"192.0.2.10-",
+		"192.0.2.10-x",
+		"192.0.3.0-192.0.2.255",
+		"192.0.2.1-2001:db8::1",
+		"2001:db8::/129",
+		"2001:db8::/64",
+		"2001:db8::/0",
+		"2001:db8::2-2001:db8::1",
+		"2001:db8::1-2001:db9::1",
+		"2001:db8::-2001:db8::ffff:ffff:ffff:ffff",
+		"2001:db8::1-9",
 	};
 
 	(void)state;
@@ -79,8 +94,18 @@ static void says_what_is_wrong(void **state)
 static void leaves_alone_what_is_no_range(void **state)
 {
 	static const char *const cases[] = {
-		"192.0.2.7", "2001:db8::1", "mail.example", "mail-1.example", "a-b", "", "-", "/", "mail/24", "-1.2.3.4",
-		"192.0.2-host.example", "xn--bcher-kva.example",
+		"192.0.2.7",
+		"2001:db8::1",
+		"mail.example",
+		"mail-1.example",
+		"a-b",
+		"",
+		"-",
+		"/",
+		"mail/24",
+		"-1.2.3.4",
+		"192.0.2-host.example",
+		"xn--bcher-kva.example",
 	};
 
 	(void)state;
@@ -95,10 +120,17 @@ static void leaves_alone_what_is_no_range(void **state)
 
 static void contains_what_it_gives_and_nothing_else(void **state)
 {
-	static const char *const cases[] = { "192.0.2.250-192.0.3.5", "2001:db8::fffe-2001:db8::1:1", "0.0.0.0-3",
-		                             "255.255.255.252/30" };
-	static const char *const others[] = { "192.0.2.249", "192.0.3.6", "2001:db8::fffd", "2001:db8::1:2",
-		                              "2001:db9::ffff", "0.0.0.4", "255.255.255.251", "::", "::3" };
+	static const char *const cases[] = { "192.0.2.250-192.0.3.5", "2001:db8::fffe-2001:db8::1:1",
+		                             "0.0.0.0-3", "255.255.255.252/30" };
+	static const char *const others[] = { "192.0.2.249",
+		                              "192.0.3.6",
+		                              "2001:db8::fffd",
+		                              "2001:db8::1:2",
+		                              "2001:db9::ffff",
+		                              "0.0.0.4",
+		                              "255.255.255.251",
+		                              "::",
+		                              "::3" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

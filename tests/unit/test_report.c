@@ -136,12 +136,14 @@ static void warnings_are_for_both_notes_for_the_record(void **state)
 	report_warn(&report, "odd", "what was that?", 14);
 	report_note(&report, "quiet", "for programs", 12);
 	print(&report, "warning: this is what the server says");
-	assert_string_equal(lines_of(&report), "[warning: what was that?]|warning: this is what the server says|");
+	assert_string_equal(lines_of(&report),
+	                    "[warning: what was that?]|warning: this is what the server says|");
 	assert_int_equal(json_array_size(report.warnings), 2);
 	warning = json_array_get(report.warnings, 0);
 	assert_string_equal(json_string_value(json_object_get(warning, "code")), "odd");
 	assert_string_equal(json_string_value(json_object_get(warning, "text")), "what was that?");
-	assert_string_equal(json_string_value(json_object_get(json_array_get(report.warnings, 1), "code")), "quiet");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(report.warnings, 1), "code")),
+	                    "quiet");
 }
 
 static void warnings_have_an_end(void **state)

@@ -114,8 +114,8 @@ static bool until_over(void *owner)
 
 static void calls_nobody_once_cancelled(void **state)
 {
-	struct alarm     soon = { .ring = ring };
-	struct resolve  *resolve = resolve_start(loop, "127.0.0.1", AF_UNSPEC, keep, &answer);
+	struct alarm    soon = { .ring = ring };
+	struct resolve *resolve = resolve_start(loop, "127.0.0.1", AF_UNSPEC, keep, &answer);
 
 	(void)state;
 	assert_non_null(resolve);
@@ -142,10 +142,8 @@ static void looks_up_many_at_once(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		with_loop(finds_what_is_local),
-		with_loop(says_what_is_no_name),
-		with_loop(does_not_start_with_nonsense),
-		with_loop(calls_nobody_once_cancelled),
+		with_loop(finds_what_is_local),          with_loop(says_what_is_no_name),
+		with_loop(does_not_start_with_nonsense), with_loop(calls_nobody_once_cancelled),
 		with_loop(looks_up_many_at_once),
 	};
 

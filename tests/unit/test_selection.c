@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 /* A catalogue by hand: "two" is optional, "free" has no port, "late" is in no group. */
-static struct script probes[] = {
-	{ .name = "first", .about = "" }, { .name = "second", .about = "" }, { .name = "broken", .about = "", .broken = true }
-};
+static struct script  probes[] = { { .name = "first", .about = "" },
+	                           { .name = "second", .about = "" },
+	                           { .name = "broken", .about = "", .broken = true } };
 static struct service of_first[] = {
 	{ .name = "one", .port = 1, .script = &probes[0] },
 	{ .name = "two", .port = 2, .optional = true, .script = &probes[0] },
@@ -28,7 +28,9 @@ static const char    *defaults[] = { "three", "gone", "one" }, *pair[] = { "two"
 static struct group   groups[] = { { "default", defaults, 3 }, { "pair", pair, 3 } };
 static struct script *scripts[] = { &probes[0], &probes[1], &probes[2] };
 
-static struct catalogue catalogue = { .scripts = scripts, .script_count = 3, .groups = groups, .group_count = 2 };
+static struct catalogue catalogue = {
+	.scripts = scripts, .script_count = 3, .groups = groups, .group_count = 2
+};
 static struct selection selection;
 static char             error[500];
 
@@ -50,8 +52,8 @@ static const char *shown(void)
 
 	text[0] = '\0';
 	for (size_t i = 0; i < selection.count; i++)
-		snprintf(text + strlen(text), sizeof text - strlen(text), "%s=%u ", selection.choices[i].service->name,
-		         selection.choices[i].port);
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%s=%u ",
+		         selection.choices[i].service->name, selection.choices[i].port);
 	return text;
 }
 

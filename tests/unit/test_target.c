@@ -98,7 +98,8 @@ static void says_what_is_wrong(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		if (target_parse(&target, cases[i].word, AF_UNSPEC, error, sizeof error))
 			fail_msg("%s is accepted", cases[i].word);
-		if (!strstr(error, cases[i].part) || (!strchr(cases[i].word, '\t') && !strstr(error, cases[i].word)))
+		if (!strstr(error, cases[i].part) ||
+		    (!strchr(cases[i].word, '\t') && !strstr(error, cases[i].word)))
 			fail_msg("%s: %s", cases[i].word, error);
 	}
 }
@@ -130,16 +131,20 @@ static void heeds_the_family(void **state)
 		const char *word;
 		bool        four, six;
 	} cases[] = {
-		{ "192.0.2.7", true, false }, { "2001:db8::1", false, true }, { "127.1", true, false },
+		{ "192.0.2.7", true, false },
+		{ "2001:db8::1", false, true },
+		{ "127.1", true, false },
 		{ "mail.example", true, true },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		assert_int_equal(target_parse(&target, cases[i].word, AF_INET, error, sizeof error), cases[i].four);
+		assert_int_equal(target_parse(&target, cases[i].word, AF_INET, error, sizeof error),
+		                 cases[i].four);
 		if (!cases[i].four)
 			assert_non_null(strstr(error, "-4"));
-		assert_int_equal(target_parse(&target, cases[i].word, AF_INET6, error, sizeof error), cases[i].six);
+		assert_int_equal(target_parse(&target, cases[i].word, AF_INET6, error, sizeof error),
+		                 cases[i].six);
 		if (!cases[i].six)
 			assert_non_null(strstr(error, "-6"));
 	}
@@ -164,10 +169,8 @@ static void errors_are_safe_to_show(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_names_addresses_and_ports),
-		cmocka_unit_test(says_what_is_wrong),
-		cmocka_unit_test(bounds_names_and_their_parts),
-		cmocka_unit_test(heeds_the_family),
+		cmocka_unit_test(reads_names_addresses_and_ports), cmocka_unit_test(says_what_is_wrong),
+		cmocka_unit_test(bounds_names_and_their_parts),    cmocka_unit_test(heeds_the_family),
 		cmocka_unit_test(errors_are_safe_to_show),
 	};
 

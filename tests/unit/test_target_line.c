@@ -46,7 +46,8 @@ static void plain_lists(void **state)
 	assert_string_equal(words_of_line("   # comment"), "");
 	assert_string_equal(words_of_line(""), "");
 	assert_string_equal(words_of_line(" \t "), "");
-	assert_string_equal(words_of_line("a#b"), "a#b "); /* which is no comment, and no name: said by others */
+	assert_string_equal(words_of_line("a#b"),
+	                    "a#b "); /* which is no comment, and no name: said by others */
 	assert_string_equal(words_of_line("two words"), "two words ");
 }
 
@@ -62,11 +63,13 @@ static void masscans_lists(void **state)
 static void nmaps_lists(void **state)
 {
 	(void)state;
-	assert_string_equal(words_of_line("Host: 192.0.2.7 (a.example)\tPorts: 22/open/tcp//ssh///, 25/closed/tcp//smtp///, "
-	                                  "53/open/udp//domain///, 80/filtered/tcp//http///, 443/open/tcp//https///\t"
-	                                  "Ignored State: filtered (995)"),
-	                    "192.0.2.7:22 192.0.2.7:443 ");
-	assert_string_equal(words_of_line("Host: 2001:db8::7 ()\tPorts: 22/open/tcp//ssh///"), "[2001:db8::7]:22 ");
+	assert_string_equal(
+	    words_of_line("Host: 192.0.2.7 (a.example)\tPorts: 22/open/tcp//ssh///, 25/closed/tcp//smtp///, "
+	                  "53/open/udp//domain///, 80/filtered/tcp//http///, 443/open/tcp//https///\t"
+	                  "Ignored State: filtered (995)"),
+	    "192.0.2.7:22 192.0.2.7:443 ");
+	assert_string_equal(words_of_line("Host: 2001:db8::7 ()\tPorts: 22/open/tcp//ssh///"),
+	                    "[2001:db8::7]:22 ");
 	assert_string_equal(words_of_line("Host: 192.0.2.7 ()\tPorts: 22/closed/tcp//ssh///"), "");
 	assert_string_equal(words_of_line("Host: 192.0.2.7 ()\tPorts: "), "");
 	assert_string_equal(words_of_line("Host: 192.0.2.7 ()\tStatus: Up"), "192.0.2.7 ");
@@ -77,19 +80,23 @@ static void nmaps_lists(void **state)
 static void nmaps_versions_may_hold_anything(void **state)
 {
 	(void)state;
-	assert_string_equal(words_of_line("Host: 192.0.2.7 ()\tPorts: 22/open/tcp//ssh//OpenSSH 9.2, protocol 2.0/, "
-	                                  "80/open/tcp//http//a|b, c/"),
-	                    "192.0.2.7:22 192.0.2.7:80 ");
+	assert_string_equal(
+	    words_of_line("Host: 192.0.2.7 ()\tPorts: 22/open/tcp//ssh//OpenSSH 9.2, protocol 2.0/, "
+	                  "80/open/tcp//http//a|b, c/"),
+	    "192.0.2.7:22 192.0.2.7:80 ");
 }
 
 /* That a host is up is of use only where nothing more is said of it. */
 static void a_host_that_is_up_is_one_target_unless_its_ports_are_known(void **state)
 {
-	static const char *const known[] = { "Host: 192.0.2.7 ()\tStatus: Up", "Host: 192.0.2.7 ()\tPorts: 22/open/tcp/////" };
-	static const char *const closed[] = { "Host: 192.0.2.7 ()\tStatus: Up", "Host: 192.0.2.7 ()\tPorts: 22/closed/tcp/////" };
-	static const char *const several[] = { "Host: 192.0.2.7 ()\tStatus: Up", "Host: 192.0.2.8 ()\tStatus: Up",
-		                               "# done" };
-	static const char *const mixed[] = { "Host: 192.0.2.7 ()\tStatus: Up", "Host: 192.0.2.8 ()\tPorts: 22/open/tcp/////" };
+	static const char *const known[] = { "Host: 192.0.2.7 ()\tStatus: Up",
+		                             "Host: 192.0.2.7 ()\tPorts: 22/open/tcp/////" };
+	static const char *const closed[] = { "Host: 192.0.2.7 ()\tStatus: Up",
+		                              "Host: 192.0.2.7 ()\tPorts: 22/closed/tcp/////" };
+	static const char *const several[] = { "Host: 192.0.2.7 ()\tStatus: Up",
+		                               "Host: 192.0.2.8 ()\tStatus: Up", "# done" };
+	static const char *const mixed[] = { "Host: 192.0.2.7 ()\tStatus: Up",
+		                             "Host: 192.0.2.8 ()\tPorts: 22/open/tcp/////" };
 
 	(void)state;
 	assert_string_equal(words_of(known, 2), "192.0.2.7:22 ");

@@ -139,7 +139,8 @@ static const struct targets_setup as_usual;
 
 static void words_then_files_each_in_order(void **state)
 {
-	const char *one = write_file(0, "# one\n192.0.2.1\n\n192.0.2.2-3\n"), *two = write_file(1, "mail.example:25");
+	const char *one = write_file(0, "# one\n192.0.2.1\n\n192.0.2.2-3\n"),
+		   *two = write_file(1, "mail.example:25");
 
 	(void)state;
 	assert_string_equal(list(as_usual, WORDS("mx.example", "192.0.2.8/31", "[::1]:25")),
@@ -160,8 +161,8 @@ static void a_wrong_word_is_refused_a_wrong_line_is_told(void **state)
 	assert_non_null(strstr(error, "a..b"));
 	assert_null(open_targets(as_usual, WORDS("192.0.2.0/40")));
 	assert_non_null(strstr(error, "192.0.2.0/40"));
-	assert_null(open_targets(as_usual, WORDS("-f", "/nonexistent/list")));
-	assert_non_null(strstr(error, "/nonexistent/list"));
+	assert_null(open_targets(as_usual, WORDS("-f", "/proc/nonexistent/list")));
+	assert_non_null(strstr(error, "/proc/nonexistent/list"));
 
 	targets = open_targets(as_usual, WORDS("-f", write_file(0, "192.0.2.1\na..b\n192.0.2.2\n")));
 	assert_false(targets_flawed(targets));
@@ -177,7 +178,8 @@ static void the_family_goes_for_ranges_too(void **state)
 	struct targets_setup four = { .family = AF_INET }, six = { .family = AF_INET6 };
 
 	(void)state;
-	assert_string_equal(list(four, WORDS("192.0.2.8/31", "mx.example")), "192.0.2.8 192.0.2.9 mx.example ");
+	assert_string_equal(list(four, WORDS("192.0.2.8/31", "mx.example")),
+	                    "192.0.2.8 192.0.2.9 mx.example ");
 	assert_null(open_targets(six, WORDS("192.0.2.8/31")));
 	assert_null(open_targets(four, WORDS("2001:db8::/127")));
 	assert_string_equal(list(six, WORDS("-f", write_file(0, "192.0.2.1\n::1\n"))), "::1 ");
@@ -190,9 +192,14 @@ static void totals_are_known_of_words_only(void **state)
 		const char *word;
 		uint64_t    shard, shards, total;
 	} cases[] = {
-		{ "192.0.2.0/24", 1, 1, 256 },          { "mail.example", 1, 1, 1 }, { "192.0.2.0/24", 1, 3, 86 },
-		{ "192.0.2.0/24", 2, 3, 85 },           { "192.0.2.0/24", 3, 3, 85 }, { "mail.example", 2, 2, 0 },
-		{ "0.0.0.0/0", 1, 1, (uint64_t)1 << 32 }, { "2001:db8::/65", 5, 8, (uint64_t)1 << 60 },
+		{ "192.0.2.0/24", 1, 1, 256 },
+		{ "mail.example", 1, 1, 1 },
+		{ "192.0.2.0/24", 1, 3, 86 },
+		{ "192.0.2.0/24", 2, 3, 85 },
+		{ "192.0.2.0/24", 3, 3, 85 },
+		{ "mail.example", 2, 2, 0 },
+		{ "0.0.0.0/0", 1, 1, (uint64_t)1 << 32 },
+		{ "2001:db8::/65", 5, 8, (uint64_t)1 << 60 },
 	};
 
 	(void)state;
@@ -236,8 +243,8 @@ static void excluded_ones_are_left_out(void **state)
 
 	(void)state;
 	assert_true(exclude_add(exclude, "192.0.2.2,mail.example,2001:db8::/64", error, sizeof error));
-	assert_string_equal(list(setup, WORDS("192.0.2.1-3", "MAIL.example:25", "2001:db8::9", "mx.example", "-f",
-	                                      write_file(0, "192.0.2.0/30\nmail.example"))),
+	assert_string_equal(list(setup, WORDS("192.0.2.1-3", "MAIL.example:25", "2001:db8::9", "mx.example",
+	                                      "-f", write_file(0, "192.0.2.0/30\nmail.example"))),
 	                    "192.0.2.1 192.0.2.3 mx.example 192.0.2.0 192.0.2.1 192.0.2.3 ");
 	exclude_free(exclude);
 }
@@ -269,8 +276,9 @@ static const char *sorted(const char *text)
 
 static const char *const *many(void)
 {
-	static const char *const words[] = { "192.0.2.0/28", "mx.example", "192.0.2.200-207", "[::1]:25", "-f",
-		                             paths[0],       "-f",         paths[1],          NULL };
+	static const char *const words[] = { "192.0.2.0/28", "mx.example", "192.0.2.200-207",
+		                             "[::1]:25",     "-f",         paths[0],
+		                             "-f",           paths[1],     NULL };
 
 	write_file(0, "192.0.3.0/27\nwrong..line\nhost:99\n192.0.4.1-5\n\nlast.example\n");
 	write_file(1, "2001:db8::/124\n");
@@ -289,7 +297,9 @@ static void shards_have_each_target_once(void **state)
 
 			together[0] = '\0';
 			for (uint64_t shard = 1; shard <= shards; shard++) {
-				struct targets_setup setup = { .shard = shard, .shards = shards, .shuffle = shuffle, .seed = 7 };
+				struct targets_setup setup = {
+					.shard = shard, .shards = shards, .shuffle = shuffle, .seed = 7
+				};
 
 				strcat(together, list(setup, many()));
 			}
@@ -374,12 +384,13 @@ static void a_pipe_that_says_nothing_yet_is_for_later(void **state)
 	expect_later(targets);
 	fputs("192.0.2.2", pipe);
 	fflush(pipe);
-	expect_later(targets); /* half a line is none */
+	expect_later(targets); /* half a line is none, and no reason for a nudge */
+	assert_int_equal(atomic_load(&nudges), 0);
 	fputs("2\n", pipe);
 	fflush(pipe);
 	expect_after_nudge(targets, TARGETS_ONE, "192.0.2.22 ");
-	fclose(pipe);
 	expect_later(targets);
+	fclose(pipe);
 	expect_after_nudge(targets, TARGETS_END, NULL);
 	targets_free(targets);
 	unlink(paths[0]);

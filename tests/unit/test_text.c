@@ -148,9 +148,9 @@ static void everything_foreign_is_escaped(void **state)
 
 static void long_lines_end_at_200_columns(void **state)
 {
-	char         text[1000];
+	char          text[1000];
 	struct buffer out;
-	size_t       place = 0;
+	size_t        place = 0;
 
 	(void)state;
 	memset(text, 'x', sizeof text);
@@ -226,9 +226,11 @@ static void more_is_told_with_verbose(void **state)
 	address_parse(&host->outcomes[0].address, "192.0.2.7");
 	host->outcomes[0].ms = 12.34;
 	host->outcomes[0].finished = true;
-	host->outcomes[0].tls = json_pack("{s:s, s:s, s:s, s:[s, s], s:i, s:s}", "version", "TLSv1.3", "cipher", "C",
-	                                  "subject", "CN=\033", "names", "a", "b", "days_left", 7, "verify_error", "no");
-	expect("Testing mail.example:\nport 1 (one) open.\n  address: 192.0.2.7, 12.3 ms\n  tls: TLSv1.3\n  cipher: C\n"
+	host->outcomes[0].tls = json_pack("{s:s, s:s, s:s, s:[s, s], s:i, s:s}", "version", "TLSv1.3",
+	                                  "cipher", "C", "subject", "CN=\033", "names", "a", "b", "days_left",
+	                                  7, "verify_error", "no");
+	expect("Testing mail.example:\nport 1 (one) open.\n  address: 192.0.2.7, 12.3 ms\n  tls: TLSv1.3\n  "
+	       "cipher: C\n"
 	       "  subject: CN=\\x1b\n  names: a, b\n  days left: 7\n  not verified: no\n");
 }
 

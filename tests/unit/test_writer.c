@@ -106,7 +106,7 @@ static void says_why_a_file_cannot_be_opened(void **state)
 {
 	(void)state;
 	errno = 0;
-	assert_null(writer_open("/nonexistent/out", false));
+	assert_null(writer_open("/proc/nonexistent/out", false));
 	assert_int_equal(errno, ENOENT);
 	errno = 0;
 	assert_null(writer_open("/tmp", false));
@@ -144,7 +144,8 @@ static void put_lines(void *argument)
 	char           line[100];
 
 	for (int i = 0; i < LINES; i++) {
-		int length = snprintf(line, sizeof line, "%p %d %s\n", (void *)line, i, "so that it is not too short");
+		int length = snprintf(line, sizeof line, "%p %d %s\n", (void *)line, i,
+		                      "so that it is not too short");
 
 		writer_put(writer, line, (size_t)length);
 		if (i % 7 == 0)
