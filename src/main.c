@@ -12,7 +12,6 @@
 #include "workbench/eval.h"
 #include "workbench/record.h"
 #include "workbench/replay.h"
-#include "workbench/shell.h"
 #include "workbench/scaffold.h"
 
 #include <errno.h>
@@ -34,8 +33,9 @@
 
 enum status {
 	STATUS_DONE = 0,
-	STATUS_FELL_SHORT = 1, /* a host is not as --expect says, or a probe not as --check and --replay want it */
-	STATUS_USAGE = 2,      /* usage, or it could not start */
+	STATUS_FELL_SHORT =
+	    1,            /* a host is not as --expect says, or a probe not as --check and --replay want it */
+	STATUS_USAGE = 2, /* usage, or it could not start */
 	STATUS_INCOMPLETE = 3, /* some target not examined, or output not written */
 	STATUS_SCRIPT = 4,     /* a probe script failed */
 	STATUS_SIGNAL = 128
@@ -200,7 +200,8 @@ static bool ports_known(const struct selection *selection, const struct targets 
 
 		if (selection->choices[i].port != 0)
 			continue;
-		snprintf(error, sizeof error, "the service %s has no port of its own; say -s %s=PORT", name, name);
+		snprintf(error, sizeof error, "the service %s has no port of its own; say -s %s=PORT", name,
+		         name);
 		complain(error);
 		return false;
 	}
@@ -219,7 +220,8 @@ static void tell_interrupted(const struct tally *tally)
 	fprintf(stderr, "scan: interrupted after %" PRIu64, done);
 	if (tally->hosts_known > 0)
 		fprintf(stderr, " of %" PRIu64, tally->hosts_known);
-	fputs(" hosts; what is finished has been written. With the JSON lines of this run in FILE, --resume FILE goes on.\n",
+	fputs(" hosts; what is finished has been written. With the JSON lines of this run in FILE, --resume "
+	      "FILE goes on.\n",
 	      stderr);
 }
 
@@ -282,7 +284,8 @@ static enum status run_recorded(const char *folder, const struct scan *plan, str
 	write_error = record_free(record);
 	if (write_error == 0)
 		return status;
-	snprintf(error, sizeof error, "cannot write all conversations to %s: %s", folder, strerror(write_error));
+	snprintf(error, sizeof error, "cannot write all conversations to %s: %s", folder,
+	         strerror(write_error));
 	complain(error);
 	return status < STATUS_SIGNAL ? STATUS_INCOMPLETE : status;
 }
@@ -302,11 +305,13 @@ static bool continues_output(const struct options *options)
 	struct stat output, resume;
 
 	return options->output && options->resume && stat(options->output, &output) == 0 &&
-	       stat(options->resume, &resume) == 0 && output.st_dev == resume.st_dev && output.st_ino == resume.st_ino;
+	       stat(options->resume, &resume) == 0 && output.st_dev == resume.st_dev &&
+	       output.st_ino == resume.st_ino;
 }
 
 /* NULL where there is no expression, and where it is wrong: then *good is false. */
-static struct expression *read_expression(const struct scan *scan, const char *option, const char *text, bool *good)
+static struct expression *read_expression(const struct scan *scan, const char *option, const char *text,
+                                          bool *good)
 {
 	const struct service **services;
 	struct expression     *expression = NULL;
@@ -318,7 +323,8 @@ static struct expression *read_expression(const struct scan *scan, const char *o
 	for (size_t i = 0; services && i < scan->selection->count; i++)
 		services[i] = scan->selection->choices[i].service;
 	if (services)
-		expression = expression_new(scan->catalogue, text, services, scan->selection->count, error, sizeof error);
+		expression = expression_new(scan->catalogue, text, services, scan->selection->count, error,
+		                            sizeof error);
 	free(services);
 	if (!expression) {
 		snprintf(line, sizeof line, "%s: %s", option, error);
@@ -351,7 +357,8 @@ static enum status deliver_to(struct writer *writer, const struct options *optio
 		return usage("not enough memory");
 	}
 	listened.listener = output_listener(output);
-	status = options->record ? run_recorded(options->record, &listened, output, writer) : run(&listened, output, writer);
+	status = options->record ? run_recorded(options->record, &listened, output, writer)
+	                         : run(&listened, output, writer);
 	output_free(output);
 	return status;
 }
@@ -380,18 +387,19 @@ static enum status deliver(const struct options *options, const struct scan *sca
 static struct targets *open_targets(const struct options *options, const struct exclude *exclude)
 {
 	char            error[ERROR_TEXT];
-	struct targets *targets = targets_new(&(struct targets_setup){ .words = options->targets.word,
-	                                                               .word_count = options->targets.count,
-	                                                               .files = options->files.word,
-	                                                               .file_count = options->files.count,
-	                                                               .family = family_of(options),
-	                                                               .exclude = exclude,
-	                                                               .shuffle = options->shuffle,
-	                                                               .seed = options->seeded ? options->seed : clock_now(),
-	                                                               .shard = options->shard,
-	                                                               .shards = options->shards,
-	                                                               .complain = complain },
-	                                      error, sizeof error);
+	struct targets *targets = targets_new(
+	    &(struct targets_setup){ .words = options->targets.word,
+	                             .word_count = options->targets.count,
+	                             .files = options->files.word,
+	                             .file_count = options->files.count,
+	                             .family = family_of(options),
+	                             .exclude = exclude,
+	                             .shuffle = options->shuffle,
+	                             .seed = options->seeded ? options->seed : clock_now(),
+	                             .shard = options->shard,
+	                             .shards = options->shards,
+	                             .complain = complain },
+	    error, sizeof error);
 
 	if (!targets)
 		complain(error);
@@ -470,9 +478,9 @@ static enum status list(const struct options *options, const struct catalogue *c
 	if (found) {
 		status = show(buffer_bytes(&text), buffer_length(&text));
 	} else {
-		snprintf(error, sizeof error, "no probe or service \"%s\"%s%.*s%s; --list shows all", options->subject,
-		         buffer_length(&text) > 0 ? "; did you mean " : "", (int)buffer_length(&text),
-		         buffer_bytes(&text), buffer_length(&text) > 0 ? "?" : "");
+		snprintf(error, sizeof error, "no probe or service \"%s\"%s%.*s%s; --list shows all",
+		         options->subject, buffer_length(&text) > 0 ? "; did you mean " : "",
+		         (int)buffer_length(&text), buffer_bytes(&text), buffer_length(&text) > 0 ? "?" : "");
 		status = usage(error);
 	}
 	buffer_free(&text);
@@ -492,16 +500,6 @@ static int run_program(const struct options *options, const struct catalogue *ca
 	                                .trace = options->trace });
 }
 
-static int run_shell(const struct options *options, const struct catalogue *catalogue)
-{
-	return shell_run(&(struct shell_setup){ .catalogue = catalogue,
-	                                        .target = options->targets.count > 0 ? options->targets.word[0] : NULL,
-	                                        .connect_timeout = options->connect_timeout,
-	                                        .reply_timeout = options->reply_timeout,
-	                                        .family = family_of(options),
-	                                        .quiet = options->quiet });
-}
-
 static enum status with_catalogue(const struct options *options, const struct catalogue *catalogue)
 {
 	switch (options->action) {
@@ -510,8 +508,6 @@ static enum status with_catalogue(const struct options *options, const struct ca
 	case ACTION_EVAL:
 	case ACTION_RUN:
 		return (enum status)run_program(options, catalogue);
-	case ACTION_SHELL:
-		return (enum status)run_shell(options, catalogue);
 	default:
 		return list(options, catalogue);
 	}
@@ -564,8 +560,9 @@ static enum status check(const struct options *options)
 	size_t       count;
 	char         shipped[PATH_TEXT];
 	const char **paths = script_paths(options, shipped, &count);
-	bool         clean = paths && check_files(options->targets.word, options->targets.count, paths, count, stdout);
-	enum status  status = show("", 0);
+	bool         clean = paths &&
+	             check_files(options->targets.word, options->targets.count, paths, count, stdout);
+	enum status status = show("", 0);
 
 	free(paths);
 	return status == STATUS_DONE && !clean ? STATUS_FELL_SHORT : status;

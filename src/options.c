@@ -78,7 +78,6 @@ static const struct option table[] = {
 	{ "schema", 0, ACTION, FIELD(action), NULL, 0, ACTION_SCHEMA },
 	{ "eval", 'e', SUBJECT, FIELD(subject), "Lua code", 0, ACTION_EVAL },
 	{ "run", 0, SUBJECT, FIELD(subject), "a file of Lua code", 0, ACTION_RUN },
-	{ "interactive", 'i', ACTION, FIELD(action), NULL, 0, ACTION_SHELL },
 	{ "help", 'h', ACTION, FIELD(action), NULL, 0, ACTION_HELP },
 	{ "version", 'V', ACTION, FIELD(action), NULL, 0, ACTION_VERSION },
 };
@@ -236,8 +235,8 @@ static bool set_shard(struct parse *parse, const char *value)
 	size_t          length = strcspn(value, "/");
 
 	if (value[length] == '/' && read_whole(value, length, &options->shard) &&
-	    read_whole(value + length + 1, strlen(value + length + 1), &options->shards) && options->shard >= 1 &&
-	    options->shard <= options->shards)
+	    read_whole(value + length + 1, strlen(value + length + 1), &options->shards) &&
+	    options->shard >= 1 && options->shard <= options->shards)
 		return true;
 	return refuse(parse, "%s wants I/N with I from 1 to N, like 1/8, not \"%s\"", parse->given,
 	              quote_word(value).text);
@@ -509,14 +508,15 @@ static bool check_targets(struct parse *parse)
 {
 	const struct options *options = parse->options;
 	enum action           action = options->action;
-	bool                  one = action == ACTION_EVAL || action == ACTION_SHELL;
+	bool                  one = action == ACTION_EVAL;
 
 	if (takes_files(action) && options->targets.count == 0)
 		return refuse(parse, "--%s needs a file", action_name(action));
-	if (action == ACTION_SCAN || action == ACTION_RUN || takes_files(action) || options->targets.count <= one)
+	if (action == ACTION_SCAN || action == ACTION_RUN || takes_files(action) ||
+	    options->targets.count <= one)
 		return true;
-	return refuse(parse, "--%s takes %s, not \"%s\"", action_name(action), one ? "one HOST:PORT" : "no target",
-	              quote_word(options->targets.word[one]).text);
+	return refuse(parse, "--%s takes %s, not \"%s\"", action_name(action),
+	              one ? "one HOST:PORT" : "no target", quote_word(options->targets.word[one]).text);
 }
 
 /* What no single word can be blamed for. */
@@ -563,11 +563,8 @@ bool options_parse(struct options *options, int argc, char *const argv[], char e
 void options_free(struct options *options)
 {
 	struct words *lists[] = {
-		&options->targets,
-		&options->files,
-		&options->scripts,
-		&options->arguments,
-		&options->excludes,
+		&options->targets,   &options->files,    &options->scripts,
+		&options->arguments, &options->excludes,
 	};
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
@@ -662,8 +659,6 @@ const char *options_help(void)
 	       "  -e, --eval CODE [HOST:PORT]\n"
 	       "                          run it; conn is the open connection\n"
 	       "      --run FILE [ARG...] run a file; all words behind it are its arguments\n"
-	       "  -i, --interactive [HOST:PORT]\n"
-	       "                          talk to it; :help says how\n"
 	       "\n"
 	       "What there is\n"
 	       "      --list              the services and groups\n"

@@ -19,7 +19,6 @@ enum action {
 	ACTION_NEW,      /* .subject names the probe to be made */
 	ACTION_EVAL,     /* .subject is Lua code */
 	ACTION_RUN,      /* .subject is a file of it, .targets are its arguments */
-	ACTION_SHELL,
 };
 
 enum family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6 };
@@ -35,8 +34,9 @@ struct options {
 	const char *subject; /* --describe, --new, --eval, --run */
 	unsigned    port;    /* of --new, or 0 */
 
-	struct words targets;   /* TARGET..., as typed; at least one (or a file) where action is a scan, and at most
-	                           one for --eval and --interactive */
+	struct words
+	    targets; /* TARGET..., as typed; at least one (or a file) where action is a scan, and at most
+	                           one for --eval */
 	struct words files;     /* -f FILE, in order; "-" is stdin */
 	const char  *services;  /* -s, or NULL for @default */
 	struct words scripts;   /* -S, in order */
@@ -60,12 +60,12 @@ struct options {
 	enum family family;
 	bool        all_addresses;
 
-	const char *resume;        /* JSON lines of a former run, or NULL */
+	const char *resume;         /* JSON lines of a former run, or NULL */
 	const char *where, *expect; /* expressions, or NULL */
 
 	const char *output; /* -o FILE, or NULL for stdout */
 	bool        json, only_open, verbose, quiet;
-	bool        trace; /* the conversations on stderr */
+	bool        trace;  /* the conversations on stderr */
 	const char *record; /* a folder for the conversations, or NULL */
 };
 

@@ -5,8 +5,9 @@
 #include <string.h>
 
 static const char *const names[] = {
-	[PHASE_NONE] = "none", [PHASE_RESOLVE] = "resolve", [PHASE_CONNECT] = "connect",   [PHASE_TLS] = "tls",
-	[PHASE_READ] = "read", [PHASE_WRITE] = "write",     [PHASE_DEADLINE] = "deadline", [PHASE_SCRIPT] = "script",
+	[PHASE_NONE] = "none",         [PHASE_RESOLVE] = "resolve", [PHASE_CONNECT] = "connect",
+	[PHASE_TLS] = "tls",           [PHASE_READ] = "read",       [PHASE_WRITE] = "write",
+	[PHASE_DEADLINE] = "deadline", [PHASE_SCRIPT] = "script",
 };
 
 const char *phase_name(enum phase phase)
@@ -63,8 +64,8 @@ void failure_set(struct failure *failure, enum phase phase, const char *code, co
 		trim_sequence(failure->message, sizeof failure->message - 1);
 }
 
-void failure_quote(struct failure *failure, enum phase phase, const char *code, const char *text, const char *bytes,
-                   size_t length)
+void failure_quote(struct failure *failure, enum phase phase, const char *code, const char *text,
+                   const char *bytes, size_t length)
 {
 	char   quote[4 * FAILURE_QUOTE + 1];
 	size_t used = 0;
@@ -83,7 +84,8 @@ void failure_quote(struct failure *failure, enum phase phase, const char *code, 
 
 void failure_errno(struct failure *failure, enum phase phase, int error)
 {
-	const char *words = strerrordesc_np(error); /* without the look for a translation that strerror makes */
+	const char *words = strerrordesc_np(
+	    error); /* without the look for a translation that strerror makes */
 
 	failure->phase = phase;
 	failure->error = error;

@@ -14,7 +14,16 @@
 /* How much of a server's words a message quotes at most. */
 enum { FAILURE_QUOTE = 200 };
 
-enum phase { PHASE_NONE, PHASE_RESOLVE, PHASE_CONNECT, PHASE_TLS, PHASE_READ, PHASE_WRITE, PHASE_DEADLINE, PHASE_SCRIPT };
+enum phase {
+	PHASE_NONE,
+	PHASE_RESOLVE,
+	PHASE_CONNECT,
+	PHASE_TLS,
+	PHASE_READ,
+	PHASE_WRITE,
+	PHASE_DEADLINE,
+	PHASE_SCRIPT
+};
 
 struct failure {
 	enum phase phase; /* PHASE_NONE: nothing failed */
@@ -35,8 +44,8 @@ void failure_set(struct failure *failure, enum phase phase, const char *code, co
     __attribute__((format(printf, 4, 5)));
 
 /* Fill in with `text` and, behind it, at most FAILURE_QUOTE bytes of a server, a NUL among them as \\x00. */
-void failure_quote(struct failure *failure, enum phase phase, const char *code, const char *text, const char *bytes,
-                   size_t length);
+void failure_quote(struct failure *failure, enum phase phase, const char *code, const char *text,
+                   const char *bytes, size_t length);
 
 /* Fill in from errno: the code and the system's own words for it. */
 void failure_errno(struct failure *failure, enum phase phase, int error);

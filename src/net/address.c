@@ -161,6 +161,7 @@ bool address_same(const struct address *one, const struct address *other)
 
 bool address_lacks_zone(const struct address *address)
 {
-	return address_family(address) == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&address->socket.ipv6.sin6_addr) &&
+	return address_family(address) == AF_INET6 &&
+	       IN6_IS_ADDR_LINKLOCAL(&address->socket.ipv6.sin6_addr) &&
 	       address->socket.ipv6.sin6_scope_id == 0;
 }

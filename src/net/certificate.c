@@ -157,7 +157,8 @@ static bool is_weak_signature(X509 *certificate)
 {
 	int digest = NID_undef;
 
-	return !is_self_signed(certificate) && X509_get_signature_info(certificate, &digest, NULL, NULL, NULL) == 1 &&
+	return !is_self_signed(certificate) &&
+	       X509_get_signature_info(certificate, &digest, NULL, NULL, NULL) == 1 &&
 	       (digest == NID_sha1 || digest == NID_md5 || digest == NID_md4 || digest == NID_md2);
 }
 

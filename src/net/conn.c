@@ -31,16 +31,16 @@ struct conn {
 	bool ended; /* the server's half is closed, all of it is read from the socket */
 	int  reset; /* errno of a reset that came before the connection was noticed; 0: none */
 
-	struct buffer in;  /* what the server said and no verb has taken */
-	struct buffer out; /* what must go to the socket: TLS records only */
-	size_t        scanned; /* bytes of `in` known to hold no LF */
-	bool          cut;     /* the line at the front of `in` was longer than CONN_LINE */
+	struct buffer in;                      /* what the server said and no verb has taken */
+	struct buffer out;                     /* what must go to the socket: TLS records only */
+	size_t        scanned;                 /* bytes of `in` known to hold no LF */
+	bool          cut;                     /* the line at the front of `in` was longer than CONN_LINE */
 	size_t        received, sent, written; /* written: progress of the current conn_write */
 	size_t        secrets;                 /* TLS bytes from the socket */
 
 	struct tls *tls;
 	bool        secure;
-	json_t     *facts; /* of the TLS session, once asked for */
+	json_t     *facts;     /* of the TLS session, once asked for */
 	json_t     *pretended; /* what is told of it instead, or NULL */
 
 	struct alarm alarm;
@@ -277,7 +277,8 @@ enum io conn_connected(struct conn *conn)
 		getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &size);
 		conn->failed = false;
 		if (error == ECONNRESET || error == EPIPE)
-			conn->reset = ECONNRESET; /* only what was connected can be reset: the read will tell */
+			conn->reset =
+			    ECONNRESET; /* only what was connected can be reset: the read will tell */
 		else if (error != 0)
 			return fail_connect(conn, error);
 	}
@@ -344,7 +345,8 @@ static enum io feed(struct conn *conn)
 		return result;
 	conn->secrets += length;
 	if (conn->secrets > SECRETS && !conn->trusted) {
-		failure_set(&conn->failure, PHASE_TLS, "oversize", "more than %d KiB of TLS records", SECRETS / 1024);
+		failure_set(&conn->failure, PHASE_TLS, "oversize", "more than %d KiB of TLS records",
+		            SECRETS / 1024);
 		return IO_FAILED;
 	}
 	return tls_feed(conn->tls, loop_scratch(conn->loop), length) ? IO_DONE : fail_memory(conn, PHASE_TLS);
@@ -388,7 +390,8 @@ static enum io fill(struct conn *conn, size_t held)
 		return result;
 	conn->received += length;
 	tell(conn, EVENT_RECEIVED, loop_scratch(conn->loop), length);
-	return buffer_append(&conn->in, loop_scratch(conn->loop), length) ? IO_DONE : fail_memory(conn, PHASE_READ);
+	return buffer_append(&conn->in, loop_scratch(conn->loop), length) ? IO_DONE
+	                                                                  : fail_memory(conn, PHASE_READ);
 }
 
 static enum io fail_ended(struct conn *conn)
@@ -468,7 +471,8 @@ enum io conn_readline(struct conn *conn, struct line *line)
 		drop_excess(conn);
 		result = fill(conn, READ_AHEAD);
 		if (result == IO_EOF)
-			return length > 0 ? take_line(conn, line, buffer_length(&conn->in), false) : fail_ended(conn);
+			return length > 0 ? take_line(conn, line, buffer_length(&conn->in), false)
+			                  : fail_ended(conn);
 		if (result != IO_DONE)
 			return result;
 	}
@@ -595,7 +599,8 @@ enum io conn_write(struct conn *conn, const char *bytes, size_t length)
 	enum io result;
 
 	if (!conn->trusted && length > CONN_SENT - conn->sent) {
-		failure_set(&conn->failure, PHASE_WRITE, "oversize", "more than %d KiB to the server", CONN_SENT / 1024);
+		failure_set(&conn->failure, PHASE_WRITE, "oversize", "more than %d KiB to the server",
+		            CONN_SENT / 1024);
 		return IO_FAILED;
 	}
 	result = conn->tls ? write_secret(conn, bytes, length) : write_plain(conn, bytes, length);
@@ -629,7 +634,8 @@ static enum io begin_server(struct conn *conn, struct tls_context *context, cons
 
 /* Nothing of the plain conversation may be left when TLS starts: what a server (or somebody on the
  * way) sent behind its "go ahead" would be read as if it had come protected (CVE-2021-22947). */
-static enum io begin_tls(struct conn *conn, struct tls_context *context, enum tls_manner manner, const char *name)
+static enum io begin_tls(struct conn *conn, struct tls_context *context, enum tls_manner manner,
+                         const char *name)
 {
 	bool talked = conn->received + conn->sent > 0;
 
@@ -681,7 +687,8 @@ static void tell_broken(struct conn *conn)
 	tell(conn, EVENT_BROKEN, conn->failure.message, strlen(conn->failure.message));
 }
 
-enum io conn_starttls(struct conn *conn, struct tls_context *context, enum tls_manner manner, const char *name)
+enum io conn_starttls(struct conn *conn, struct tls_context *context, enum tls_manner manner,
+                      const char *name)
 {
 	enum io result = conn->tls ? IO_DONE : begin_tls(conn, context, manner, name);
 
@@ -721,7 +728,8 @@ static void fail_slow(struct conn *conn, double seconds)
 	char what[80];
 
 	snprintf(what, sizeof what, "the line did not end within %g s", seconds);
-	failure_quote(&conn->failure, PHASE_READ, "too-slow", what, buffer_bytes(&conn->in), buffer_length(&conn->in));
+	failure_quote(&conn->failure, PHASE_READ, "too-slow", what, buffer_bytes(&conn->in),
+	              buffer_length(&conn->in));
 }
 
 void conn_overdue(struct conn *conn, double seconds)
@@ -733,7 +741,8 @@ void conn_overdue(struct conn *conn, double seconds)
 		tls_overdue(conn->tls, seconds, &conn->failure);
 		tell_broken(conn);
 	} else if (!conn->writable) {
-		failure_set(&conn->failure, PHASE_WRITE, "timeout", "the server took nothing for %g s", seconds);
+		failure_set(&conn->failure, PHASE_WRITE, "timeout", "the server took nothing for %g s",
+		            seconds);
 	} else if (buffer_length(&conn->in) > 0) {
 		fail_slow(conn, seconds);
 	} else {

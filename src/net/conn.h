@@ -42,7 +42,8 @@ void conn_free(struct conn *conn);
 
 /* Whatever the socket is: let conn_remote, conn_local and, once there is TLS, conn_tls_facts answer so, for
  * conversations without a network. NULL in place of facts: those that there really are. */
-void conn_pretend(struct conn *conn, const struct address *remote, const struct address *local, json_t *facts);
+void conn_pretend(struct conn *conn, const struct address *remote, const struct address *local,
+                  json_t *facts);
 
 /* Start to connect. IO_DONE: connected at once; IO_WANT_WRITE: await, then ask conn_connected. A
  * conn whose attempt failed may try another address. */
@@ -74,7 +75,8 @@ enum io conn_write(struct conn *conn, const char *bytes, size_t length);
 
 /* Turn the live connection into TLS; `name` as for tls_new. Fails with "plaintext-at-starttls",
  * quoting them, if bytes of the plain conversation are left over or arrive before our hello. */
-enum io conn_starttls(struct conn *conn, struct tls_context *context, enum tls_manner manner, const char *name);
+enum io conn_starttls(struct conn *conn, struct tls_context *context, enum tls_manner manner,
+                      const char *name);
 
 /* Close the socket now, under TLS with a close_notify; what was read stays. Idempotent, never waits.
  * The struct is still the owner's to free. */
@@ -83,8 +85,8 @@ void conn_close(struct conn *conn);
 /* Wait for what the last try wanted. `wake` is called once, from the loop, with false if the
  * `deadline` came first. One wait at a time; conn_forget ends it without a call. */
 typedef void conn_wake(void *owner, bool ready);
-void conn_await(struct conn *conn, enum io want, moment deadline, conn_wake *wake, void *owner);
-void conn_forget(struct conn *conn);
+void         conn_await(struct conn *conn, enum io want, moment deadline, conn_wake *wake, void *owner);
+void         conn_forget(struct conn *conn);
 
 /* Put into words that the last wait, of `seconds`, was in vain: what was waited for, what came. */
 void conn_overdue(struct conn *conn, double seconds);
@@ -96,7 +98,7 @@ const char *conn_unread(const struct conn *conn, size_t *length);
 
 const struct address *conn_remote(const struct conn *conn);
 bool                  conn_local(const struct conn *conn, struct address *address); /* false: not connected */
-bool                  conn_open(const struct conn *conn); /* has a socket, connected or on the way */
+bool                  conn_open(const struct conn *conn);   /* has a socket, connected or on the way */
 bool                  conn_silent(const struct conn *conn); /* connected, and no byte has come */
 bool                  conn_secure(const struct conn *conn); /* the TLS handshake is done */
 

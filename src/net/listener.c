@@ -16,7 +16,8 @@ struct listener {
 
 static void watched(struct watch *watch, uint32_t events)
 {
-	struct listener *listener = (struct listener *)(void *)((char *)watch - offsetof(struct listener, watch));
+	struct listener *listener = (struct listener *)(void *)((char *)watch -
+	                                                        offsetof(struct listener, watch));
 
 	(void)events;
 	listener->ready(listener->owner);
@@ -37,8 +38,8 @@ static bool open_at(struct listener *listener, const struct address *address)
 	       watch_add(listener->loop, &listener->watch, listener->fd);
 }
 
-struct listener *listener_new(struct loop *loop, const struct address *address, listener_ready *ready, void *owner,
-                              struct failure *failure)
+struct listener *listener_new(struct loop *loop, const struct address *address, listener_ready *ready,
+                              void *owner, struct failure *failure)
 {
 	struct listener *listener = calloc(1, sizeof *listener);
 

@@ -16,8 +16,8 @@ struct listener;
 typedef void listener_ready(void *owner);
 
 /* Listen at `address`; port 0 lets the system choose one. NULL: `failure` says why. */
-struct listener *listener_new(struct loop *loop, const struct address *address, listener_ready *ready, void *owner,
-                              struct failure *failure);
+struct listener *listener_new(struct loop *loop, const struct address *address, listener_ready *ready,
+                              void *owner, struct failure *failure);
 void             listener_free(struct listener *listener); /* NULL is fine */
 
 /* The next client: a connected, non-blocking socket, which is the caller's from here on. */

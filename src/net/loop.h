@@ -33,8 +33,8 @@ void loop_free(struct loop *loop);
 /* Serve events until loop_stop. `turn` (may be NULL) is called once a turn, after its events. It
  * returns true if it has more to do at once: then the next turn does not wait. */
 typedef bool loop_turn(void *owner);
-void loop_run(struct loop *loop, loop_turn *turn, void *owner);
-void loop_stop(struct loop *loop);
+void         loop_run(struct loop *loop, loop_turn *turn, void *owner);
+void         loop_stop(struct loop *loop);
 
 /* The time as of this turn; all deadlines are computed from it. */
 moment loop_now(const struct loop *loop);

@@ -75,11 +75,13 @@ static void overdue(struct alarm *alarm)
 {
 	struct failure failure;
 
-	failure_set(&failure, PHASE_RESOLVE, "timeout", "no answer from the resolver within %d s", RESOLVE_SECONDS);
+	failure_set(&failure, PHASE_RESOLVE, "timeout", "no answer from the resolver within %d s",
+	            RESOLVE_SECONDS);
 	answer(of_alarm(alarm), NULL, &failure);
 }
 
-struct resolve *resolve_start(struct loop *loop, const char *name, int family, resolve_done *done, void *owner)
+struct resolve *resolve_start(struct loop *loop, const char *name, int family, resolve_done *done,
+                              void *owner)
 {
 	struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM };
 	struct resolve *resolve = calloc(1, sizeof *resolve);

@@ -23,7 +23,8 @@ typedef void resolve_done(void *owner, const struct addresses *addresses, const 
 
 /* Look up `name` (copied) for AF_INET, AF_INET6 or AF_UNSPEC. The answer comes later, never from
  * inside this call. NULL: it could not be started. The request frees itself after `done`. */
-struct resolve *resolve_start(struct loop *loop, const char *name, int family, resolve_done *done, void *owner);
+struct resolve *resolve_start(struct loop *loop, const char *name, int family, resolve_done *done,
+                              void *owner);
 
 /* Forget the request: `done` will not be called. NULL is fine. */
 void resolve_cancel(struct resolve *resolve);

@@ -21,7 +21,8 @@ enum { FIRST_BYTES = FAILURE_QUOTE, CHAIN_BYTES = 100 * 1024, HANDSHAKE_BYTES = 
 enum { GROUP_BITS = 4096 };
 
 /* How OpenSSL asks whether a key, a group, ... is strong enough. */
-typedef int security(const SSL *ssl, const SSL_CTX *context, int what, int bits, int nid, void *key, void *owner);
+typedef int security(const SSL *ssl, const SSL_CTX *context, int what, int bits, int nid, void *key,
+                     void *owner);
 
 struct tls_context {
 	SSL_CTX  *ssl[2]; /* by manner; a client's is made when it is first needed, a server's stands first */
@@ -36,12 +37,12 @@ struct tls {
 	BIO            *in, *out; /* owned by ssl */
 	enum tls_manner manner;
 
-	enum nature nature;            /* by the first byte that the server sent */
+	enum nature nature;             /* by the first byte that the server sent */
 	char        first[FIRST_BYTES]; /* what a server that does not speak TLS said */
 	size_t      first_length;
-	size_t      fed;   /* bytes fed before the handshake was done */
-	bool        asked; /* the server wants a certificate from us */
-	bool        ended; /* the network has no more */
+	size_t      fed;    /* bytes fed before the handshake was done */
+	bool        asked;  /* the server wants a certificate from us */
+	bool        ended;  /* the network has no more */
 	bool        costly; /* the server's Diffie-Hellman group is too large */
 	bool        established;
 };
@@ -127,12 +128,14 @@ static bool is_costly(const EVP_PKEY *key)
 	char   name[32];
 	size_t length;
 
-	return EVP_PKEY_get_bits(key) > GROUP_BITS && EVP_PKEY_get_group_name(key, name, sizeof name, &length) != 1;
+	return EVP_PKEY_get_bits(key) > GROUP_BITS &&
+	       EVP_PKEY_get_group_name(key, name, sizeof name, &length) != 1;
 }
 
 /* OpenSSL's judgement, but for groups: none may cost too much, and legacy settings take also those below
  * 1024 bits, which it refuses at any level. */
-static int permits(const SSL *ssl, const SSL_CTX *context, int what, int bits, int nid, void *key, void *owner)
+static int permits(const SSL *ssl, const SSL_CTX *context, int what, int bits, int nid, void *key,
+                   void *owner)
 {
 	struct tls               *tls = ssl ? SSL_get_app_data(ssl) : NULL;
 	const struct tls_context *own = owner;
@@ -193,10 +196,11 @@ static bool sign_own(SSL_CTX *ssl)
 	       ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1) &&
 	       X509_gmtime_adj(X509_getm_notBefore(certificate), -3600) &&
 	       X509_gmtime_adj(X509_getm_notAfter(certificate), 86400) &&
-	       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1, 0) &&
+	       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1,
+	                                  -1, 0) &&
 	       X509_set_issuer_name(certificate, name) && X509_set_pubkey(certificate, key) &&
-	       X509_sign(certificate, key, EVP_sha256()) > 0 && SSL_CTX_use_certificate(ssl, certificate) == 1 &&
-	       SSL_CTX_use_PrivateKey(ssl, key) == 1;
+	       X509_sign(certificate, key, EVP_sha256()) > 0 &&
+	       SSL_CTX_use_certificate(ssl, certificate) == 1 && SSL_CTX_use_PrivateKey(ssl, key) == 1;
 	X509_free(certificate);
 	EVP_PKEY_free(key);
 	return good;
@@ -282,7 +286,8 @@ struct tls *tls_new(struct tls_context *context, enum tls_manner manner, const c
 	} else {
 		SSL_set_connect_state(tls->ssl);
 		if (name)
-			expect_name(tls->ssl, name); /* a name too long for SNI is left out; the scan goes on */
+			expect_name(tls->ssl,
+			            name); /* a name too long for SNI is left out; the scan goes on */
 	}
 	ERR_clear_error();
 	return tls;
@@ -397,8 +402,8 @@ static void fail_alert(const struct tls *tls, struct failure *failure, int alert
 	const char *text = alert_text(alert);
 
 	if (tls && tls->asked)
-		failure_set(failure, PHASE_TLS, "client-certificate", "the server wants a certificate from us (alert %d)",
-		            alert);
+		failure_set(failure, PHASE_TLS, "client-certificate",
+		            "the server wants a certificate from us (alert %d)", alert);
 	else if (text)
 		failure_set(failure, PHASE_TLS, "tls-alert", "the server sent alert %d, %s", alert, text);
 	else
@@ -411,10 +416,12 @@ static void fail_openssl(const struct tls *tls, struct failure *failure)
 	int           reason = ERR_GET_REASON(error);
 	const char   *text = ERR_reason_error_string(error);
 
-	if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
+	if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET &&
+	    reason < SSL_AD_REASON_OFFSET + 256)
 		fail_alert(tls, failure, reason - SSL_AD_REASON_OFFSET);
 	else if (tls && tls->costly)
-		failure_set(failure, PHASE_TLS, "oversize", "a Diffie-Hellman group of more than %d bits", GROUP_BITS);
+		failure_set(failure, PHASE_TLS, "oversize", "a Diffie-Hellman group of more than %d bits",
+		            GROUP_BITS);
 	else if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason == SSL_R_EXCESSIVE_MESSAGE_SIZE)
 		failure_set(failure, PHASE_TLS, "oversize", "a handshake message of the server is too large");
 	else
@@ -433,7 +440,8 @@ static size_t first_line(const struct tls *tls)
 
 static void fail_plain(const struct tls *tls, struct failure *failure)
 {
-	failure_quote(failure, PHASE_TLS, "not-tls", "the server answered in plain text", tls->first, first_line(tls));
+	failure_quote(failure, PHASE_TLS, "not-tls", "the server answered in plain text", tls->first,
+	              first_line(tls));
 }
 
 /* A server that speaks plain text is quoted as soon as its first line is whole, or no more comes;
@@ -453,7 +461,8 @@ void tls_overdue(const struct tls *tls, double seconds, struct failure *failure)
 	if (tls->nature == SPEAKS_PLAIN)
 		fail_plain(tls, failure);
 	else
-		failure_set(failure, PHASE_TLS, "timeout", "no TLS handshake within %g s (%s)", seconds, tls_stage(tls));
+		failure_set(failure, PHASE_TLS, "timeout", "no TLS handshake within %g s (%s)", seconds,
+		            tls_stage(tls));
 }
 
 /* What old or odd servers do when they are shown no setting that they know. A complaint of our own side,
@@ -490,8 +499,8 @@ static enum io judge(struct tls *tls, int result, struct failure *failure)
 	ERR_clear_error();
 	if (tls->established)
 		return IO_EOF; /* without close_notify: common, and no harm to what was read so far */
-	failure_set(failure, PHASE_TLS, "closed-early", "the server closed the connection during the handshake, %s",
-	            tls_stage(tls));
+	failure_set(failure, PHASE_TLS, "closed-early",
+	            "the server closed the connection during the handshake, %s", tls_stage(tls));
 	return IO_FAILED;
 }
 
@@ -510,8 +519,8 @@ enum io tls_handshake(struct tls *tls, struct failure *failure)
 		return IO_DONE;
 	}
 	if (tls->fed > HANDSHAKE_BYTES) {
-		failure_set(failure, PHASE_TLS, "oversize", "more than %d KiB before the end of the handshake",
-		            HANDSHAKE_BYTES / 1024);
+		failure_set(failure, PHASE_TLS, "oversize",
+		            "more than %d KiB before the end of the handshake", HANDSHAKE_BYTES / 1024);
 		return IO_FAILED;
 	}
 	return judge(tls, result, failure);
@@ -557,9 +566,9 @@ void tls_goodbye(struct tls *tls)
 static void add_verdict(json_t *facts, long verdict)
 {
 	json_object_set_new_nocheck(facts, "verified", json_boolean(verdict == X509_V_OK));
-	json_object_set_new_nocheck(facts, "verify_error",
-	                            verdict == X509_V_OK ? json_null()
-	                                                 : json_string_nocheck(X509_verify_cert_error_string(verdict)));
+	json_object_set_new_nocheck(
+	    facts, "verify_error",
+	    verdict == X509_V_OK ? json_null() : json_string_nocheck(X509_verify_cert_error_string(verdict)));
 }
 
 json_t *tls_facts(const struct tls *tls)

@@ -32,7 +32,7 @@ struct tls_context *tls_context_new(void);
 struct tls_context *tls_context_new_server(const char *pem, struct failure *failure);
 bool                tls_context_serves(const struct tls_context *context);
 
-void                tls_context_free(struct tls_context *context); /* NULL is fine */
+void tls_context_free(struct tls_context *context); /* NULL is fine */
 
 /* One side of one connection, the client's or, by its context, the server's. For a client, `name` is sent as SNI and compared with the certificate if it is a
  * name; if it is the text of an IP address it is only compared; NULL: neither. NULL: no memory, or OpenSSL

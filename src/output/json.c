@@ -79,7 +79,7 @@ static void put_string(struct buffer *out, const char *bytes, size_t length)
 
 static void put_unsigned(struct buffer *out, uint64_t number)
 {
-	char digits[20];
+	char  digits[20];
 	char *at = digits + sizeof digits;
 
 	do
@@ -99,8 +99,8 @@ static void put_integer(struct buffer *out, int64_t number)
 static void put_ms(struct buffer *out, double ms)
 {
 	uint64_t microseconds = (uint64_t)(ms * 1000 + 0.5);
-	char     fraction[4] = { '.', (char)('0' + microseconds / 100 % 10), (char)('0' + microseconds / 10 % 10),
-		                 (char)('0' + microseconds % 10) };
+	char fraction[4] = { '.', (char)('0' + microseconds / 100 % 10), (char)('0' + microseconds / 10 % 10),
+		             (char)('0' + microseconds % 10) };
 
 	put_unsigned(out, microseconds / 1000);
 	buffer_append(out, fraction, sizeof fraction);

@@ -51,7 +51,9 @@ static void argument_line(struct buffer *out, const struct script *script, const
 	static const char *const types[] = { "text", "number", "true or false" };
 
 	buffer_format(out, "  --arg %s.%s=%s", script->name, argument->name,
-	              argument->type == ARGUMENT_TEXT ? "TEXT" : argument->type == ARGUMENT_NUMBER ? "N" : "true|false");
+	              argument->type == ARGUMENT_TEXT     ? "TEXT"
+	              : argument->type == ARGUMENT_NUMBER ? "N"
+	                                                  : "true|false");
 	buffer_format(out, "  (%s", types[argument->type]);
 	if (argument->initial) {
 		buffer_text(out, ", default ");

@@ -24,11 +24,11 @@ struct block {
 };
 
 struct output {
-	struct output_style style;
-	struct text_style   text;
-	struct writer      *writer;
-	const struct tally *tally;
-	atomic_bool         failed, broken;
+	struct output_style  style;
+	struct text_style    text;
+	struct writer       *writer;
+	const struct tally  *tally;
+	atomic_bool          failed, broken;
 	atomic_uint_fast64_t fell_short;
 
 	uv_mutex_t    lock;

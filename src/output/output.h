@@ -18,11 +18,11 @@
 enum { OUTPUT_WINDOW = 64 };
 
 struct output_style {
-	bool json, only_open, verbose, colour;
-	bool single;   /* there is one target */
-	bool trace;    /* show the conversations on standard error */
+	bool               json, only_open, verbose, colour;
+	bool               single;         /* there is one target */
+	bool               trace;          /* show the conversations on standard error */
 	struct expression *where, *expect; /* what of a host is put out; what it falls short of; NULL: none */
-	bool progress; /* standard error is a terminal, and quiet was not asked for */
+	bool               progress;       /* standard error is a terminal, and quiet was not asked for */
 };
 
 struct output;

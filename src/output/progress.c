@@ -72,12 +72,14 @@ void progress_summary(FILE *file, const struct tally *tally)
 	fprintf(file, "scan: ");
 	hosts(file, tally, done);
 	fprintf(file, ", %" PRIu64 " services in %s\n", (uint64_t)atomic_load(&tally->services_done), text);
-	fprintf(file, "%-14s %10s %10s %10s %10s %10s\n", "", "open", "closed", "filtered", "failed", "warnings");
+	fprintf(file, "%-14s %10s %10s %10s %10s %10s\n", "", "open", "closed", "filtered", "failed",
+	        "warnings");
 	for (size_t i = 0; i < tally->service_count; i++) {
 		const struct service_tally *service = &tally->services[i];
 
-		fprintf(file, "%-14s %10" PRIuFAST64 " %10" PRIuFAST64 " %10" PRIuFAST64 " %10" PRIuFAST64
-		              " %10" PRIuFAST64 "\n",
+		fprintf(file,
+		        "%-14s %10" PRIuFAST64 " %10" PRIuFAST64 " %10" PRIuFAST64 " %10" PRIuFAST64
+		        " %10" PRIuFAST64 "\n",
 		        service->service, atomic_load(&service->open), atomic_load(&service->closed),
 		        atomic_load(&service->filtered), atomic_load(&service->failed),
 		        atomic_load(&service->warnings));

@@ -7,7 +7,8 @@
 /* The widest line that is made of a server's words. */
 enum { COLUMNS = 200 };
 
-static const char bold[] = "\033[1m", green[] = "\033[32m", yellow[] = "\033[33m", red[] = "\033[31m", plain[] = "\033[0m";
+static const char bold[] = "\033[1m", green[] = "\033[32m", yellow[] = "\033[33m", red[] = "\033[31m",
+		  plain[] = "\033[0m";
 
 static void paint(struct buffer *out, const struct text_style *style, const char *colour)
 {
@@ -211,7 +212,8 @@ void text_advance(struct buffer *out, const struct text_style *style, struct hos
 	}
 	if (!host->shown.header && !style->only_open && host->count > 0)
 		header(out, style, host);
-	while (host->shown.outcome < host->count && advance(out, style, host, &host->outcomes[host->shown.outcome])) {
+	while (host->shown.outcome < host->count &&
+	       advance(out, style, host, &host->outcomes[host->shown.outcome])) {
 		host->shown.outcome++;
 		host->shown.place = 0;
 		host->shown.verdict = false;

@@ -65,8 +65,8 @@ void trace_said(FILE *file, const char *name, unsigned number, bool serves, doub
 
 	if (number > 0)
 		snprintf(which, sizeof which, "%u", number);
-	snprintf(prefix, sizeof prefix, "%8.1f %s%s%c%s%s ", ms, name, *name ? " " : "", who ? who : '-', which,
-	         who ? ":" : "");
+	snprintf(prefix, sizeof prefix, "%8.1f %s%s%c%s%s ", ms, name, *name ? " " : "", who ? who : '-',
+	         which, who ? ":" : "");
 	buffer_init(&out, LINES_ROOM);
 	if (words)
 		line(&out, prefix, words, strlen(words));
@@ -76,11 +76,12 @@ void trace_said(FILE *file, const char *name, unsigned number, bool serves, doub
 	buffer_free(&out);
 }
 
-void trace_event(FILE *file, const struct host *host, const struct outcome *outcome, bool named, unsigned connection,
-                 double ms, enum event event, const char *bytes, size_t length)
+void trace_event(FILE *file, const struct host *host, const struct outcome *outcome, bool named,
+                 unsigned connection, double ms, enum event event, const char *bytes, size_t length)
 {
 	char name[TARGET_NAME + 80];
 
-	snprintf(name, sizeof name, "%s%s%s", named ? host->target.name : "", named ? " " : "", outcome->service);
+	snprintf(name, sizeof name, "%s%s%s", named ? host->target.name : "", named ? " " : "",
+	         outcome->service);
 	trace_said(file, name, connection > 1 ? connection : 0, false, ms, event, bytes, length);
 }

@@ -15,7 +15,7 @@ void trace_said(FILE *file, const char *name, unsigned number, bool serves, doub
                 const char *bytes, size_t length);
 
 /* The same of a scan. `named`: several hosts are scanned, say which. */
-void trace_event(FILE *file, const struct host *host, const struct outcome *outcome, bool named, unsigned connection,
-                 double ms, enum event event, const char *bytes, size_t length);
+void trace_event(FILE *file, const struct host *host, const struct outcome *outcome, bool named,
+                 unsigned connection, double ms, enum event event, const char *bytes, size_t length);
 
 #endif

@@ -20,8 +20,8 @@ struct writer {
 	uv_mutex_t  lock;
 	uv_cond_t   more;
 
-	struct buffer queue;    /* what waits */
-	struct buffer writing;  /* what the thread is writing; touched by no other */
+	struct buffer queue;   /* what waits */
+	struct buffer writing; /* what the thread is writing; touched by no other */
 	bool          closing, was_full, asleep;
 	int           error; /* of the first write that failed */
 
@@ -88,7 +88,8 @@ static void run(void *argument)
 
 	while (take(writer)) {
 		if (error == 0)
-			error = write_all(writer->fd, buffer_bytes(&writer->writing), buffer_length(&writer->writing));
+			error = write_all(writer->fd, buffer_bytes(&writer->writing),
+			                  buffer_length(&writer->writing));
 		settle(writer, error);
 	}
 }

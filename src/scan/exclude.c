@@ -70,9 +70,9 @@ static void sort(struct exclude *exclude)
 	if (exclude->range_count > 1)
 		qsort(exclude->ranges, exclude->range_count, sizeof *exclude->ranges, by_address);
 	for (size_t i = 0; i < exclude->range_count; i++) {
-		const struct range  *range = &exclude->ranges[i];
-		struct address       last = range_address(range, range->count - 1);
-		const struct range  *before = kept > 0 ? &exclude->ranges[kept - 1] : NULL;
+		const struct range *range = &exclude->ranges[i];
+		struct address      last = range_address(range, range->count - 1);
+		const struct range *before = kept > 0 ? &exclude->ranges[kept - 1] : NULL;
 
 		if (!before || !range_contains(before, &range->first) || !range_contains(before, &last))
 			exclude->ranges[kept++] = *range;
@@ -125,8 +125,8 @@ static bool parse_network(struct network *network, const char *word)
 	if (!address_parse(&address, text) || address_family(&address) != AF_INET6)
 		return false;
 	network->prefix = address.socket.ipv6.sin6_addr;
-	return sscanf(word + length, "/%2u%n", &network->bits, &taken) == 1 && word[length + (size_t)taken] == '\0' &&
-	       network->bits <= 64;
+	return sscanf(word + length, "/%2u%n", &network->bits, &taken) == 1 &&
+	       word[length + (size_t)taken] == '\0' && network->bits <= 64;
 }
 
 static bool add_network(struct exclude *exclude, const struct network *network)
@@ -262,7 +262,8 @@ bool exclude_address(const struct exclude *exclude, const struct address *addres
 {
 	struct address plain;
 
-	return address_from(&plain, &address->socket.any) && (in_networks(exclude, &plain) || in_ranges(exclude, &plain));
+	return address_from(&plain, &address->socket.any) &&
+	       (in_networks(exclude, &plain) || in_ranges(exclude, &plain));
 }
 
 bool exclude_name(const struct exclude *exclude, const char *name)

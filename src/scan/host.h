@@ -25,7 +25,7 @@ struct host {
 	struct unit     *unit;
 	bool             one_of_many; /* --all-addresses: the address is part of what it is called */
 
-	struct selection own; /* for a target with a port; else empty */
+	struct selection     own; /* for a target with a port; else empty */
 	const struct choice *choices;
 	struct outcome      *outcomes; /* one a choice */
 	size_t               count;

@@ -28,8 +28,10 @@ enum state outcome_state_of(const struct failure *failure)
 		const char *code;
 		enum state  state;
 	} known[] = {
-		{ "refused", STATE_CLOSED },   { "reset", STATE_CLOSED },
-		{ "timeout", STATE_FILTERED }, { "unreachable", STATE_FILTERED },
+		{ "refused", STATE_CLOSED },
+		{ "reset", STATE_CLOSED },
+		{ "timeout", STATE_FILTERED },
+		{ "unreachable", STATE_FILTERED },
 	};
 
 	if (failure->phase == PHASE_RESOLVE)

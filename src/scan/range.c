@@ -58,7 +58,8 @@ static enum range_parse parse_network(struct range *range, const char *bits_text
 	uint64_t bits, mask;
 
 	if (!read_number(bits_text, width, &bits))
-		return bad(fault, ipv4 ? "the prefix length must be 0 to 32" : "the prefix length must be 65 to 128");
+		return bad(fault, ipv4 ? "the prefix length must be 0 to 32"
+		                       : "the prefix length must be 65 to 128");
 	if (width - bits >= 64)
 		return bad(fault, "larger than any scan: the prefix length must be 65 to 128");
 	mask = ((uint64_t)1 << (width - bits)) - 1;

@@ -90,7 +90,8 @@ static bool mark(struct resume *resume, uint64_t key, uint64_t bit)
 static size_t index_of(const struct selection *selection, const char *service, unsigned port)
 {
 	for (size_t i = 0; i < selection->count && i < 64; i++)
-		if (selection->choices[i].port == port && strcmp(selection->choices[i].service->name, service) == 0)
+		if (selection->choices[i].port == port &&
+		    strcmp(selection->choices[i].service->name, service) == 0)
 			return i;
 	return SIZE_MAX;
 }

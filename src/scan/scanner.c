@@ -84,12 +84,13 @@ static void changed(void *owner, struct host *host)
 	scanner->scan.listener.changed(scanner->scan.listener.owner, host);
 }
 
-static void observe(void *owner, const struct host *host, const struct outcome *about, unsigned connection, double ms,
-                    enum event event, const char *bytes, size_t length)
+static void observe(void *owner, const struct host *host, const struct outcome *about, unsigned connection,
+                    double ms, enum event event, const char *bytes, size_t length)
 {
 	struct scanner *scanner = owner;
 
-	scanner->scan.listener.observe(scanner->scan.listener.owner, host, about, connection, ms, event, bytes, length);
+	scanner->scan.listener.observe(scanner->scan.listener.owner, host, about, connection, ms, event,
+	                               bytes, length);
 }
 
 static void outcome(void *owner, const struct host *host, const struct outcome *result)

@@ -22,8 +22,8 @@ struct listener {
 	void (*changed)(void *owner, struct host *host); /* NULL: not interested in what is not finished */
 	/* What is said on the service's connections, which are counted from 1, `ms` after it was begun; NULL: not
 	 * interested. */
-	void (*observe)(void *owner, const struct host *host, const struct outcome *outcome, unsigned connection,
-	                double ms, enum event event, const char *bytes, size_t length);
+	void (*observe)(void *owner, const struct host *host, const struct outcome *outcome,
+	                unsigned connection, double ms, enum event event, const char *bytes, size_t length);
 	void (*outcome)(void *owner, const struct host *host, const struct outcome *outcome);
 	void (*host)(void *owner, struct host *host);
 	void (*flush)(void *owner);  /* what was told may go out now */

@@ -70,7 +70,8 @@ static bool choose_group(const struct parsing *parsing, const char *name)
 	for (size_t i = 0; i < group->member_count; i++) {
 		const struct service *service = catalogue_service(parsing->catalogue, group->members[i]);
 
-		if (service && service->port != 0 && !selection_add(parsing->selection, service, service->port))
+		if (service && service->port != 0 &&
+		    !selection_add(parsing->selection, service, service->port))
 			return false;
 	}
 	return true;
@@ -110,8 +111,8 @@ static bool choose_service(const struct parsing *parsing, char *word)
 		return refuse_service(parsing, word);
 	port = equals ? strtol(equals + 1, &end, 10) : service->port;
 	if (equals && (equals[1] < '0' || equals[1] > '9' || *end != '\0' || port < 1 || port > 65535)) {
-		snprintf(parsing->error, parsing->size, "%s=%s: the port must be a number from 1 to 65535", word,
-		         equals + 1);
+		snprintf(parsing->error, parsing->size, "%s=%s: the port must be a number from 1 to 65535",
+		         word, equals + 1);
 		return false;
 	}
 	return selection_add(parsing->selection, service, (uint16_t)port);
@@ -140,8 +141,8 @@ static bool choose_words(const struct parsing *parsing, char *words)
 	return true;
 }
 
-bool selection_parse(struct selection *selection, const struct catalogue *catalogue, const char *list, char *error,
-                     size_t size)
+bool selection_parse(struct selection *selection, const struct catalogue *catalogue, const char *list,
+                     char *error, size_t size)
 {
 	struct parsing parsing = { selection, catalogue, error, size };
 	char          *words = strdup(list ? list : "@default");

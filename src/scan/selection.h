@@ -21,8 +21,8 @@ struct selection {
 
 /* From a list like "ssh,smtp=2525,@mail", or NULL for @default: the group's services in its order, then
  * every other service that is not optional. False: `error` names the word and the nearest one. */
-bool selection_parse(struct selection *selection, const struct catalogue *catalogue, const char *list, char *error,
-                     size_t size);
+bool selection_parse(struct selection *selection, const struct catalogue *catalogue, const char *list,
+                     char *error, size_t size);
 
 /* The same for a target with a port of its own: the named services on that port; of @default the
  * service that declares the port, or else "unknown". */

@@ -28,7 +28,9 @@ static uint64_t permute(const struct shuffle *shuffle, uint64_t number)
 	uint64_t left = number >> shuffle->half, right = number & mask;
 
 	for (uint64_t round = 1; round <= ROUNDS; round++) {
-		uint64_t next = left ^ (mix(right + round * 0x9e3779b97f4a7c15U + mix(shuffle->seed + round)) & mask);
+		uint64_t next = left ^
+		                (mix(right + round * 0x9e3779b97f4a7c15U + mix(shuffle->seed + round)) &
+		                 mask);
 
 		left = right;
 		right = next;

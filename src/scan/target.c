@@ -87,8 +87,9 @@ static const char *name_fault(const char *name)
 
 		if (byte == '/' || byte == ',')
 			return "neither a name nor an address";
-		if (byte < 0x80 && !(byte >= '0' && byte <= '9') && !((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z') &&
-		    byte != '-' && byte != '_' && byte != '.')
+		if (byte < 0x80 && !(byte >= '0' && byte <= '9') &&
+		    !((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z') && byte != '-' && byte != '_' &&
+		    byte != '.')
 			return "a name is made of letters, digits, - and dots";
 		label = byte == '.' ? 0 : label + 1;
 		if (label > 63)

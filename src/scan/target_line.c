@@ -98,8 +98,8 @@ void target_line_read(struct target_line *line, const char *text, size_t number)
 /* masscan's "open tcp PORT ADDRESS TIME". */
 static const char *masscan(struct target_line *line, char *text)
 {
-	char  port[8], address[64];
-	int   taken = 0;
+	char port[8], address[64];
+	int  taken = 0;
 
 	if (sscanf(text, "open tcp %7[0-9] %63s %*[0-9]%n", port, address, &taken) != 2 || taken == 0)
 		return NULL;

@@ -30,14 +30,14 @@ struct targets {
 	struct shuffle order; /* of the words' targets that are this shard's */
 	uint64_t       place; /* in that order */
 
-	struct lines      **files;
-	size_t              file;  /* the one being read */
-	struct target_line  line;  /* its current line */
-	struct entry        entry; /* of which this range is not exhausted */
-	struct shuffle      entry_order;
-	uint64_t            entry_place;
-	uint64_t            file_index; /* targets of the files so far, all shards */
-	bool                flawed;
+	struct lines     **files;
+	size_t             file;  /* the one being read */
+	struct target_line line;  /* its current line */
+	struct entry       entry; /* of which this range is not exhausted */
+	struct shuffle     entry_order;
+	uint64_t           entry_place;
+	uint64_t           file_index; /* targets of the files so far, all shards */
+	bool               flawed;
 };
 
 /* --- entries --------------------------------------------------------------------------------- */

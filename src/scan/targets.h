@@ -43,7 +43,7 @@ void targets_listen(struct targets *targets, void (*nudge)(void *owner), void *o
 /* How many targets there are in all, of this shard and before exclusion; 0: not known. */
 uint64_t targets_total(const struct targets *targets);
 
-bool targets_ports(const struct targets *targets); /* may a target bring no port of its own? */
+bool targets_ports(const struct targets *targets);  /* may a target bring no port of its own? */
 bool targets_flawed(const struct targets *targets); /* was a line wrong? */
 
 #endif

@@ -29,7 +29,8 @@ static void add(struct exchange *exchange, const char *bytes, size_t length)
 	exchange->length = (unsigned char)(exchange->length + length);
 }
 
-void transcript_note(struct transcript *transcript, double ms, enum event event, const char *bytes, size_t length)
+void transcript_note(struct transcript *transcript, double ms, enum event event, const char *bytes,
+                     size_t length)
 {
 	char             who = transcript_who(event);
 	struct exchange *exchange;
@@ -59,7 +60,8 @@ static json_t *exchange_json(const struct exchange *exchange)
 
 json_t *transcript_json(const struct transcript *transcript)
 {
-	size_t  first = transcript->count > TRANSCRIPT_EXCHANGES ? transcript->count - TRANSCRIPT_EXCHANGES : 0;
+	size_t  first = transcript->count > TRANSCRIPT_EXCHANGES ? transcript->count - TRANSCRIPT_EXCHANGES
+	                                                         : 0;
 	json_t *array;
 
 	if (transcript->count == 0)

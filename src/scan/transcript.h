@@ -26,7 +26,8 @@ struct transcript {
 	size_t          count; /* of all that were ever noted */
 };
 
-void transcript_note(struct transcript *transcript, double ms, enum event event, const char *bytes, size_t length);
+void transcript_note(struct transcript *transcript, double ms, enum event event, const char *bytes,
+                     size_t length);
 
 /* As an array of {ms, who, text}, oldest first; a new reference, or NULL if nothing was said. */
 json_t *transcript_json(const struct transcript *transcript);

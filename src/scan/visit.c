@@ -34,7 +34,7 @@ struct visit {
 	bool               nameless;       /* the server would not have the name in SNI */
 	struct failure     strict_failure; /* why the manner is not strict any more */
 	struct report      second;         /* of the conversation with legacy settings */
-	struct failure     best; /* of the addresses that failed so far, the one that says most */
+	struct failure     best;           /* of the addresses that failed so far, the one that says most */
 	struct address     best_address;
 };
 
@@ -64,7 +64,8 @@ static void warn_of_weakness(struct visit *visit)
 {
 	char text[sizeof visit->strict_failure.message + 80];
 	int  length = snprintf(text, sizeof text, "TLS works only with%s: %s",
-	                       visit->nameless ? "out the name in SNI; with it" : " legacy settings; with sound ones",
+                              visit->nameless ? "out the name in SNI; with it"
+	                                       : " legacy settings; with sound ones",
 	                       visit->strict_failure.message);
 
 	if (length > 0)
@@ -127,7 +128,8 @@ static void fail_late(struct visit *visit)
 {
 	struct failure failure;
 
-	failure_set(&failure, PHASE_DEADLINE, "too-slow", "not finished within %g s", visit->setup.settings->deadline);
+	failure_set(&failure, PHASE_DEADLINE, "too-slow", "not finished within %g s",
+	            visit->setup.settings->deadline);
 	fail(visit, &failure);
 }
 
@@ -208,24 +210,24 @@ static void probe(struct visit *visit)
 		return;
 	}
 	task_start(&(struct task_setup){
-	        .vm = vm,
-	        .script = choice->service->script,
-	        .service = choice->service->name,
-	        .host = visit->setup.host->target.name,
-	        .port = choice->port,
-	        .conn = visit->conn,
-	        .report = visit->manner == TLS_LEGACY ? &visit->second : &visit->outcome->report,
-	        .observer = &visit->further.observer,
-	        .dial = visit->setup.dial,
-	        .dialer = visit->setup.owner,
-	        .manner = visit->manner,
-	        .nameless = visit->nameless,
-	        .deadline = visit->deadline,
-	        .deadline_seconds = settings->deadline,
-	        .connect_timeout = settings->connect_timeout,
-	        .reply_timeout = settings->reply_timeout,
-	        .done = probed,
-	        .owner = visit,
+	    .vm = vm,
+	    .script = choice->service->script,
+	    .service = choice->service->name,
+	    .host = visit->setup.host->target.name,
+	    .port = choice->port,
+	    .conn = visit->conn,
+	    .report = visit->manner == TLS_LEGACY ? &visit->second : &visit->outcome->report,
+	    .observer = &visit->further.observer,
+	    .dial = visit->setup.dial,
+	    .dialer = visit->setup.owner,
+	    .manner = visit->manner,
+	    .nameless = visit->nameless,
+	    .deadline = visit->deadline,
+	    .deadline_seconds = settings->deadline,
+	    .connect_timeout = settings->connect_timeout,
+	    .reply_timeout = settings->reply_timeout,
+	    .done = probed,
+	    .owner = visit,
 	});
 }
 
@@ -397,7 +399,8 @@ static void judge(struct visit *visit, enum io result)
 	else if (result == IO_FAILED)
 		not_connected(visit);
 	else
-		conn_await(visit->conn, result, until(visit, visit->setup.settings->connect_timeout), connected, visit);
+		conn_await(visit->conn, result, until(visit, visit->setup.settings->connect_timeout),
+		           connected, visit);
 }
 
 static void attempt(struct visit *visit)
@@ -424,7 +427,8 @@ static void told(struct observer *observer, enum event event, const char *bytes,
 		watched->number = ++visit->connections;
 	transcript_note(&visit->transcript, ms, event, bytes, length);
 	if (setup->observe)
-		setup->observe(setup->owner, setup->host, visit->outcome, watched->number, ms, event, bytes, length);
+		setup->observe(setup->owner, setup->host, visit->outcome, watched->number, ms, event, bytes,
+		               length);
 }
 
 /* --- the beginning --------------------------------------------------------------------------- */

@@ -19,12 +19,13 @@ struct visit_setup {
 	struct tls_context    *tls;
 	struct states         *states; /* to run the probe in */
 	struct host           *host;
-	size_t                 index; /* of the outcome, and of the choice */
+	size_t                 index;                    /* of the outcome, and of the choice */
 	void (*changed)(void *owner, struct host *host); /* something new is known */
 	/* NULL: nobody wants to see it. `connection`: from 1, in the order in which they were made. */
-	void (*observe)(void *owner, const struct host *host, const struct outcome *outcome, unsigned connection,
-	                double ms, enum event event, const char *bytes, size_t length);
-	conn_dial *dial; /* called with `owner`, also for connections of the probe's own; NULL: conn_connect */
+	void (*observe)(void *owner, const struct host *host, const struct outcome *outcome,
+	                unsigned connection, double ms, enum event event, const char *bytes, size_t length);
+	conn_dial
+	    *dial; /* called with `owner`, also for connections of the probe's own; NULL: conn_connect */
 	void (*done)(void *owner, struct host *host, struct outcome *outcome);
 	void *owner;
 };

@@ -131,7 +131,8 @@ static void observe(void *owner, const struct host *host, const struct outcome *
 {
 	const struct worker *worker = owner;
 
-	worker->employer->observe(worker->employer->owner, host, outcome, connection, ms, event, bytes, length);
+	worker->employer->observe(worker->employer->owner, host, outcome, connection, ms, event, bytes,
+	                          length);
 }
 
 static void start_service(struct worker *worker, struct host *host)
@@ -283,7 +284,8 @@ static void look_up(struct worker *worker, struct host *host)
 	struct failure failure;
 
 	worker->names++;
-	if (resolve_start(worker->loop, host->target.name, worker->employer->settings->family, resolved, host))
+	if (resolve_start(worker->loop, host->target.name, worker->employer->settings->family, resolved,
+	                  host))
 		return;
 	worker->names--;
 	failure_set(&failure, PHASE_RESOLVE, "no-name", "not a name that can be looked up");
@@ -358,7 +360,8 @@ static bool may_start(struct worker *worker)
 /* Start one more service, or take one more host; false if there is nothing to do now. */
 static bool step(struct worker *worker)
 {
-	if (worker->in_flight >= worker->employer->parallel || worker->employer->full(worker->employer->owner))
+	if (worker->in_flight >= worker->employer->parallel ||
+	    worker->employer->full(worker->employer->owner))
 		return false;
 	if (worker->first) {
 		if (!may_start(worker))

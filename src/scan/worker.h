@@ -37,12 +37,12 @@ struct employer {
 	bool (*full)(void *owner);
 	void (*changed)(void *owner, struct host *host); /* something new is known of it; may be NULL */
 	/* What is said on the connections; NULL: nobody wants to see it. */
-	void (*observe)(void *owner, const struct host *host, const struct outcome *outcome, unsigned connection,
-	                double ms, enum event event, const char *bytes, size_t length);
+	void (*observe)(void *owner, const struct host *host, const struct outcome *outcome,
+	                unsigned connection, double ms, enum event event, const char *bytes, size_t length);
 	void (*outcome)(void *owner, const struct host *host, const struct outcome *outcome);
 	void (*host)(void *owner, struct host *host); /* all of it is known; it is freed after the call */
-	void (*flush)(void *owner);    /* a turn is over: what was told may go out */
-	void (*finished)(void *owner); /* the thread is about to end */
+	void (*flush)(void *owner);                   /* a turn is over: what was told may go out */
+	void (*finished)(void *owner);                /* the thread is about to end */
 };
 
 struct worker;

@@ -184,7 +184,8 @@ static struct argument *find_argument(const struct catalogue *catalogue, const c
 
 	for (size_t i = 0; dot && i < catalogue->script_count; i++) {
 		script = catalogue->scripts[i];
-		if (strlen(script->name) != (size_t)(dot - name) || strncmp(script->name, name, (size_t)(dot - name)) != 0)
+		if (strlen(script->name) != (size_t)(dot - name) ||
+		    strncmp(script->name, name, (size_t)(dot - name)) != 0)
 			continue;
 		for (size_t j = 0; j < script->argument_count; j++)
 			if (strcmp(script->arguments[j].name, dot + 1) == 0)

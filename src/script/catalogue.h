@@ -15,7 +15,7 @@ struct script;
 
 struct service {
 	const char          *name;
-	uint16_t             port; /* 0: none of its own */
+	uint16_t             port;     /* 0: none of its own */
 	bool                 tls;      /* TLS from the first byte */
 	bool                 optional; /* only when asked for by name or group */
 	const struct script *script;
@@ -43,15 +43,16 @@ struct script {
 	size_t           service_count;
 	struct argument *arguments;
 	size_t           argument_count;
-	const char     **fields; /* what it reports, as paths: "banner", "starttls.accepted"; none: not declared */
-	size_t           field_count;
-	const char     **greetings; /* Lua patterns of a right first line */
-	size_t           greeting_count;
-	bool             has_probe; /* false: the connect test is all */
-	const char     **faults;    /* what is wrong with its table, "path: ...", or none */
-	size_t           fault_count;
-	bool             broken;    /* could not be loaded: it still overrides others, but serves nothing */
-	bool             trusted;   /* run without sandbox */
+	const char   *
+            *fields; /* what it reports, as paths: "banner", "starttls.accepted"; none: not declared */
+	size_t field_count;
+	const char **greetings; /* Lua patterns of a right first line */
+	size_t       greeting_count;
+	bool         has_probe; /* false: the connect test is all */
+	const char **faults;    /* what is wrong with its table, "path: ...", or none */
+	size_t       fault_count;
+	bool         broken;  /* could not be loaded: it still overrides others, but serves nothing */
+	bool         trusted; /* run without sandbox */
 };
 
 struct group {
@@ -65,11 +66,11 @@ struct catalogue {
 	size_t          script_count;
 	struct group   *groups;
 	size_t          group_count;
-	size_t          trusted; /* how many of the paths, the first ones, hold scripts to be run without sandbox */
-	const char    **folders; /* where require looks for lib/NAME.lua, in this order */
-	size_t          folder_count;
-	const char    **problems; /* one line a script that could not be loaded: file, line, reason */
-	size_t          problem_count;
+	size_t trusted; /* how many of the paths, the first ones, hold scripts to be run without sandbox */
+	const char **folders; /* where require looks for lib/NAME.lua, in this order */
+	size_t       folder_count;
+	const char **problems; /* one line a script that could not be loaded: file, line, reason */
+	size_t       problem_count;
 };
 
 void catalogue_free(struct catalogue *catalogue);

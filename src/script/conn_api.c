@@ -150,7 +150,8 @@ struct handle *conn_api_push(lua_State *L, struct task *task, struct conn *conn,
 
 static void told(struct observer *observer, enum event event, const char *bytes, size_t length)
 {
-	struct handle *handle = (struct handle *)(void *)((char *)observer - offsetof(struct handle, observer));
+	struct handle *handle = (struct handle *)(void *)((char *)observer -
+	                                                  offsetof(struct handle, observer));
 	struct scope  *scope = handle->scope;
 	double         ms = clock_ms(handle->since, clock_now());
 
@@ -302,7 +303,8 @@ static int method_read(lua_State *L)
 	double      seconds = check_seconds(L, 3, reply_timeout(L));
 	lua_Integer count = luaL_optinteger(L, 2, 0);
 
-	luaL_argcheck(L, lua_isnoneornil(L, 2) || (count >= 1 && count <= CONN_RECEIVED), 2, "1 to 65536 bytes");
+	luaL_argcheck(L, lua_isnoneornil(L, 2) || (count >= 1 && count <= CONN_RECEIVED), 2,
+	              "1 to 65536 bytes");
 	check_open(L);
 	lua_settop(L, 1);
 	lua_pushinteger(L, count);
@@ -382,7 +384,8 @@ static int starttls_step(lua_State *L, struct task *task)
 	enum io                  result;
 
 	vm_pause(setup->vm);
-	result = conn_starttls(conn, server ? server : setup->vm->tls, setup->manner, setup->nameless ? NULL : name);
+	result = conn_starttls(conn, server ? server : setup->vm->tls, setup->manner,
+	                       setup->nameless ? NULL : name);
 	vm_go_on(setup->vm, L);
 	if (result == IO_DONE)
 		return push_tls(L, conn);

@@ -41,8 +41,8 @@ static void resolved(void *owner, const struct addresses *addresses, const struc
 static enum io ask(struct task *task, struct dial *dial, const char *name)
 {
 	if (!dial->resolve)
-		dial->resolve =
-		    resolve_start(task->setup.vm->loop, name, task->scope->family, resolved, dial);
+		dial->resolve = resolve_start(task->setup.vm->loop, name, task->scope->family, resolved,
+		                              dial);
 	if (dial->resolve)
 		return IO_WANT_READ;
 	failure_set(&dial->failure, PHASE_RESOLVE, "no-name", "no such name");

@@ -32,15 +32,16 @@ struct reading {
 	size_t                       size;
 };
 
-static const char *const words[] = { "and",  "or",       "not",      "nil",   "true", "false", "string", "math",
-	                             "type", "tostring", "tonumber", "utf8", "select" };
+static const char *const words[] = { "and",  "or",   "not",      "nil",      "true", "false", "string",
+	                             "math", "type", "tostring", "tonumber", "utf8", "select" };
 
 /* Fields that every record has; "tls." and "error." have these below them. */
 static const char *const record_fields[] = { "open", "state", "port",     "address", "ms",
 	                                     "tls",  "error", "warnings", "data" };
-static const char *const tls_fields[] = { "version",    "cipher",    "subject",   "issuer", "names",    "not_before",
-	                                  "not_after",  "days_left", "key",       "sha256", "verified", "verify_error",
-	                                  "handshake",  "settings",  "problems",  "client_certificate" };
+static const char *const tls_fields[] = { "version",   "cipher",     "subject",   "issuer",
+	                                  "names",     "not_before", "not_after", "days_left",
+	                                  "key",       "sha256",     "verified",  "verify_error",
+	                                  "handshake", "settings",   "problems",  "client_certificate" };
 static const char *const error_fields[] = { "phase", "code", "message", "errno" };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -55,8 +56,8 @@ static bool among(const char *name, const char *const *names, size_t count)
 
 /* --- fields ---------------------------------------------------------------------------------- */
 
-static bool refuse_field(const struct reading *reading, const char *path, const char *name, const char *const *names,
-                         size_t count)
+static bool refuse_field(const struct reading *reading, const char *path, const char *name,
+                         const char *const *names, size_t count)
 {
 	const char *nearest = nearest_name(name, names, count);
 
@@ -79,7 +80,8 @@ static bool declared(const struct script *script, const char *rest)
 	return script->field_count == 0;
 }
 
-static bool check_data(const struct reading *reading, const struct script *script, const char *path, const char *rest)
+static bool check_data(const struct reading *reading, const struct script *script, const char *path,
+                       const char *rest)
 {
 	const char *names[COUNT(record_fields) + 64];
 	size_t      count = COUNT(record_fields);
@@ -93,7 +95,8 @@ static bool check_data(const struct reading *reading, const struct script *scrip
 }
 
 /* The part of the path behind "service.". */
-static bool check_field(const struct reading *reading, const struct service *service, const char *path, char *rest)
+static bool check_field(const struct reading *reading, const struct service *service, const char *path,
+                        char *rest)
 {
 	char *dot = strchr(rest, '.');
 
@@ -284,7 +287,8 @@ bool expression_holds(struct expression *expression, expression_field *look_up, 
 }
 
 struct expression *expression_new(const struct catalogue *catalogue, const char *text,
-                                  const struct service *const *services, size_t count, char *error, size_t size)
+                                  const struct service *const *services, size_t count, char *error,
+                                  size_t size)
 {
 	struct expression *expression = calloc(1, sizeof *expression);
 	struct reading     reading = { services, count, NULL, error, size };

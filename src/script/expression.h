@@ -17,7 +17,8 @@ struct expression;
 
 /* `services` are those of the scan. NULL: `error` says what is wrong with the text, and the way out. */
 struct expression *expression_new(const struct catalogue *catalogue, const char *text,
-                                  const struct service *const *services, size_t count, char *error, size_t size);
+                                  const struct service *const *services, size_t count, char *error,
+                                  size_t size);
 void               expression_free(struct expression *expression); /* NULL is fine */
 
 /* The value of a path like "https.tls.days_left", a new reference, or NULL. */

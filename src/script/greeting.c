@@ -91,9 +91,9 @@ const char *greeting_likeness(const char *bytes, size_t length)
 	static const struct {
 		const char *start, *name;
 	} known[] = {
-		{ "SSH-", "ssh" },  { "HTTP/", "http" }, { "RFB ", "vnc" },   { "@RSYNCD:", "rsync" },
-		{ "AMQP", "amqp" }, { "\x16\x03", "tls" }, { "\x15\x03", "tls" }, { "\xff\xfd", "telnet" },
-		{ "\xff\xfb", "telnet" },
+		{ "SSH-", "ssh" },       { "HTTP/", "http" },      { "RFB ", "vnc" },
+		{ "@RSYNCD:", "rsync" }, { "AMQP", "amqp" },       { "\x16\x03", "tls" },
+		{ "\x15\x03", "tls" },   { "\xff\xfd", "telnet" }, { "\xff\xfb", "telnet" },
 	};
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)

@@ -209,7 +209,8 @@ static void read_argument(lua_State *L, struct script *script)
 	}
 	snprintf(where, sizeof where, "args.%.60s.", name);
 	if (!lua_istable(L, -1)) {
-		blame(script, "args.%s must be a table like { default = \"x\", about = \"what it is\" }", name);
+		blame(script, "args.%s must be a table like { default = \"x\", about = \"what it is\" }",
+		      name);
 		return;
 	}
 	check_fields(L, script, where, known);
@@ -292,7 +293,8 @@ static void read_fields(lua_State *L, struct script *script)
 
 	if (type != LUA_TTABLE && type != LUA_TNIL)
 		blame(script, "fields must be a list of texts like { \"banner\" }");
-	for (int i = 1, length = type == LUA_TTABLE ? list_length(L, script, "fields") : 0; i <= length; i++) {
+	for (int i = 1, length = type == LUA_TTABLE ? list_length(L, script, "fields") : 0; i <= length;
+	     i++) {
 		if (lua_rawgeti(L, -1, i) != LUA_TSTRING)
 			blame(script, "fields[%d] must be a text", i);
 		else
@@ -315,14 +317,17 @@ static void read_probe(lua_State *L, struct script *script)
 /* Run the script and fill in what its table declares. */
 static int declare(lua_State *L)
 {
-	static const char *const known[] = { "about", "services", "greeting", "fields", "args", "probe", NULL };
-	struct script           *script = lua_touserdata(L, 1);
+	static const char *const known[] = {
+		"about", "services", "greeting", "fields", "args", "probe", NULL
+	};
+	struct script *script = lua_touserdata(L, 1);
 
 	if (!vm_compile(L, script->path, script->source, script->length))
 		return lua_error(L);
 	lua_call(L, 0, 1);
 	if (!lua_istable(L, -1)) {
-		blame(script, "the script must return a table like { about = ..., services = ..., probe = ... }");
+		blame(script,
+		      "the script must return a table like { about = ..., services = ..., probe = ... }");
 		return 0;
 	}
 	check_fields(L, script, "", known);
@@ -393,8 +398,8 @@ static int declare_groups(lua_State *L)
 		lua_pop(L, 1);
 	}
 	if (grouping->catalogue->group_count > 1)
-		qsort(grouping->catalogue->groups, grouping->catalogue->group_count, sizeof *grouping->catalogue->groups,
-		      by_group);
+		qsort(grouping->catalogue->groups, grouping->catalogue->group_count,
+		      sizeof *grouping->catalogue->groups, by_group);
 	return 0;
 }
 
@@ -499,7 +504,8 @@ static void load_file(struct catalogue *catalogue, const char *path, bool truste
 	if (!script)
 		return;
 	script->trusted = trusted;
-	script->broken = !read_file(catalogue, script, path) || !run_file(catalogue, path, trusted, declare, script);
+	script->broken = !read_file(catalogue, script, path) ||
+	                 !run_file(catalogue, path, trusted, declare, script);
 	for (size_t i = 0; i < script->fault_count; i++)
 		add_problem(catalogue, script->faults[i]);
 	script->broken = script->broken || script->fault_count > 0;
@@ -557,7 +563,8 @@ static const char *fault(const char *path, bool *is_folder)
 }
 
 /* All folders are known before the first script runs: it may require a library of any of them. */
-bool load_scripts(struct catalogue *catalogue, const char *const *paths, size_t count, char *error, size_t size)
+bool load_scripts(struct catalogue *catalogue, const char *const *paths, size_t count, char *error,
+                  size_t size)
 {
 	bool is_folder;
 

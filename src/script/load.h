@@ -11,6 +11,7 @@
  * A script that cannot be used becomes a line in catalogue->problems ("path:line: reason") and the
  * others are loaded all the same. False only if one of the paths itself cannot be read: `error`
  * says which and why. */
-bool load_scripts(struct catalogue *catalogue, const char *const *paths, size_t count, char *error, size_t size);
+bool load_scripts(struct catalogue *catalogue, const char *const *paths, size_t count, char *error,
+                  size_t size);
 
 #endif

@@ -41,7 +41,6 @@ static void add_line(struct report *report, const char *text, size_t length, boo
 {
 	struct head head = { .length = length, .warning = warning };
 
-
 	if (report->wordless || buffer_room(&report->lines) < sizeof head + length)
 		return; /* the record has it all the same */
 	buffer_append(&report->lines, &head, sizeof head);

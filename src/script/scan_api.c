@@ -122,8 +122,12 @@ static int scan_connect(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-	{ "connect", scan_connect }, { "sleep", scan_sleep },       { "now", scan_now },
-	{ "escape", scan_escape },   { "is_error", scan_is_error }, { "classify", scan_classify },
+	{ "connect", scan_connect },
+	{ "sleep", scan_sleep },
+	{ "now", scan_now },
+	{ "escape", scan_escape },
+	{ "is_error", scan_is_error },
+	{ "classify", scan_classify },
 	{ NULL, NULL },
 };
 

@@ -209,7 +209,8 @@ static int listener_tostring(lua_State *L)
 		return 1;
 	}
 	address_format(listener_address(ear->listener), text);
-	lua_pushfstring(L, "listener at %s port %d", text, (int)address_port(listener_address(ear->listener)));
+	lua_pushfstring(L, "listener at %s port %d", text,
+	                (int)address_port(listener_address(ear->listener)));
 	return 1;
 }
 

@@ -215,14 +215,16 @@ static void find_place(lua_State *L, char *text, size_t size)
 }
 
 /* The probe broke a limit, or the rules. */
-static void judge_broken(const struct task *task, struct task_result *result, const char *code, const char *why)
+static void judge_broken(const struct task *task, struct task_result *result, const char *code,
+                         const char *why)
 {
 	const struct script *script = task->setup.script;
 
 	result->end = TASK_BROKEN;
 	snprintf(result->place, sizeof result->place, "%s", script ? script->path : "");
 	find_place(task->thread, result->place, sizeof result->place);
-	failure_set(&result->failure, PHASE_SCRIPT, code, "%s: the %s %s", result->place, script ? "probe" : "task", why);
+	failure_set(&result->failure, PHASE_SCRIPT, code, "%s: the %s %s", result->place,
+	            script ? "probe" : "task", why);
 }
 
 /* Does the error begin with the file of a function that was running? Most of Lua's do, and not those from C. */
@@ -284,7 +286,8 @@ static void judge(const struct task *task, enum exit exit, struct task_result *r
 		                                          : "used up its CPU time, 50 ms without waiting");
 		break;
 	case EXIT_MEMORY:
-		judge_broken(task, result, "script-killed", "used more memory than the 16 MiB that there are for all");
+		judge_broken(task, result, "script-killed",
+		             "used more memory than the 16 MiB that there are for all");
 		break;
 	case EXIT_STRAY_YIELD:
 		judge_broken(task, result, "script-error", "yielded by itself");
@@ -351,7 +354,7 @@ static void judge_greeting(lua_State *L, const struct task *task)
 static void note_silence(const struct task *task, const struct task_result *result)
 {
 	const struct failure *failure = &result->failure;
-	bool in_vain = failure->phase == PHASE_DEADLINE ||
+	bool                  in_vain = failure->phase == PHASE_DEADLINE ||
 	               (failure->phase == PHASE_READ && strcmp(failure->code, "timeout") == 0);
 
 	if (in_vain && conn_silent(task->setup.conn))
@@ -413,7 +416,8 @@ static int close_thread(lua_State *L)
 		keep_outcome(L, closing);
 	if (!killed)
 		status = lua_resetthread(task->thread);
-	vm_give_thread(L, task->thread, task->reference, !killed && (status == LUA_OK || closing->exit == EXIT_ERROR));
+	vm_give_thread(L, task->thread, task->reference,
+	               !killed && (status == LUA_OK || closing->exit == EXIT_ERROR));
 	if (task->setup.conn) {
 		judge_greeting(L, task);
 		note_silence(task, closing->result);

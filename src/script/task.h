@@ -22,9 +22,9 @@
 #include <stdint.h>
 
 enum task_end {
-	TASK_RETURNED, /* the probe came to its end */
-	TASK_FAILED,   /* it raised a socket error, or its deadline passed: .failure */
-	TASK_BROKEN,   /* it has a bug or broke a limit: .failure has the message, .traceback where */
+	TASK_RETURNED,  /* the probe came to its end */
+	TASK_FAILED,    /* it raised a socket error, or its deadline passed: .failure */
+	TASK_BROKEN,    /* it has a bug or broke a limit: .failure has the message, .traceback where */
 	TASK_CANCELLED, /* it was ended from outside */
 };
 
@@ -35,7 +35,7 @@ struct task_result {
 	/* Why an upgrade failed that legacy settings may make work, or NULL: then what was reported since is
 	 * held back (report_hold). Good during `done`. */
 	const struct failure *tls_failure;
-	char           place[80]; /* TASK_FAILED: "file:line" that raised the error, or "" */
+	char                  place[80]; /* TASK_FAILED: "file:line" that raised the error, or "" */
 };
 
 typedef void task_done(void *owner, const struct task_result *result);
@@ -83,7 +83,7 @@ struct task {
 	unsigned          spent; /* CPU time, in the ticks of vm.h */
 	bool              begun;
 
-	struct scope *scope, own; /* scope: the setup's, or its own */
+	struct scope *scope, own;   /* scope: the setup's, or its own */
 	struct task **place, *next; /* among the spawned tasks of a scope */
 
 	/* The one wait slot, see wait.h. */

@@ -89,7 +89,8 @@ static json_t *build_object(lua_State *L, int index, int depth, struct building 
 
 		lua_pushstring(L, keys[i]);
 		lua_rawget(L, index);
-		value = afford(building, strlen(keys[i])) ? build(L, lua_gettop(L), depth - 1, building) : NULL;
+		value = afford(building, strlen(keys[i])) ? build(L, lua_gettop(L), depth - 1, building)
+		                                          : NULL;
 		lua_pop(L, 1);
 		if (value && json_object_set_new_nocheck(object, keys[i], value) == 0)
 			continue;

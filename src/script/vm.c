@@ -105,7 +105,8 @@ bool vm_interrupt(struct vm *vm)
 {
 	if (!vm->on_processor)
 		return false;
-	lua_sethook(vm->on_processor, break_off, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+	lua_sethook(vm->on_processor, break_off, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT,
+	            1);
 	return true;
 }
 
@@ -120,7 +121,8 @@ bool vm_watch_thread(void)
 	if (done)
 		return true;
 	event._sigev_un._tid = gettid();
-	done = sigaction(SIGRTMIN, &action, NULL) == 0 && timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) == 0 &&
+	done = sigaction(SIGRTMIN, &action, NULL) == 0 &&
+	       timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) == 0 &&
 	       timer_settime(timer, 0, &every, NULL) == 0;
 	return done;
 }
@@ -176,8 +178,9 @@ static void push_file(lua_State *L, const char *path)
 
 static bool plain_name(const char *name)
 {
-	return *name != '\0' && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
-	                            strlen(name);
+	return *name != '\0' &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
+	           strlen(name);
 }
 
 /* [-0, +1, e] Load lib/NAME.lua from the first folder that has it, and push what it returns. */
@@ -221,9 +224,9 @@ static int require(lua_State *L)
 	return 1;
 }
 
-static const char *const globals[] = { "assert", "error",  "getmetatable", "ipairs", "next",     "pairs",
-	                               "pcall",  "rawequal", "rawget",     "rawlen", "rawset",   "select",
-	                               "tonumber", "tostring", "type",     "_VERSION" };
+static const char *const globals[] = { "assert",   "error",    "getmetatable", "ipairs",  "next",   "pairs",
+	                               "pcall",    "rawequal", "rawget",       "rawlen",  "rawset", "select",
+	                               "tonumber", "tostring", "type",         "_VERSION" };
 static const char *const libraries[] = { LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_MATHLIBNAME, LUA_UTF8LIBNAME };
 
 /* [-0, +0, m] Copy field `name` of the table at `from` to a new table's field in the one on top. */
@@ -306,8 +309,10 @@ bool vm_compile(lua_State *L, const char *path, const char *source, size_t lengt
 /* [-0, +0, e] Open the libraries, keep them pristine, and lock what all scripts share. */
 static int prepare(lua_State *L)
 {
-	static const luaL_Reg opened[] = { { LUA_GNAME, luaopen_base },        { LUA_STRLIBNAME, luaopen_string },
-		                           { LUA_TABLIBNAME, luaopen_table },  { LUA_MATHLIBNAME, luaopen_math },
+	static const luaL_Reg opened[] = { { LUA_GNAME, luaopen_base },
+		                           { LUA_STRLIBNAME, luaopen_string },
+		                           { LUA_TABLIBNAME, luaopen_table },
+		                           { LUA_MATHLIBNAME, luaopen_math },
 		                           { LUA_UTF8LIBNAME, luaopen_utf8 } };
 	struct vm            *vm = vm_of(L);
 
@@ -382,7 +387,8 @@ bool vm_protected(struct vm *vm, lua_CFunction function, void *argument, char *e
 	lua_pushlightuserdata(L, argument);
 	good = lua_pcall(L, 1, 0, 0) == LUA_OK;
 	if (!good) {
-		const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "the error is not a text";
+		const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
+		                                                     : "the error is not a text";
 
 		snprintf(error, size, "%s", message);
 	}
@@ -393,7 +399,8 @@ bool vm_protected(struct vm *vm, lua_CFunction function, void *argument, char *e
 	return good;
 }
 
-static struct vm *make(const struct catalogue *catalogue, struct loop *loop, struct tls_context *tls, bool trusted)
+static struct vm *make(const struct catalogue *catalogue, struct loop *loop, struct tls_context *tls,
+                       bool trusted)
 {
 	struct vm *vm = calloc(1, sizeof *vm);
 	char       error[200];

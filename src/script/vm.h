@@ -37,16 +37,16 @@ struct vm {
 
 	size_t      memory, memory_limit; /* bytes */
 	struct pool pool;
-	size_t steps;                /* of matching strings, left to this resume */
+	size_t      steps; /* of matching strings, left to this resume */
 
 	/* CPU time, counted by the ticks of a timer of the thread while a script is on the processor. */
-	struct lua_State *on_processor;      /* NULL: none is */
-	volatile unsigned slice, spent;      /* ticks: of this resume; of the task before it */
-	volatile bool     killed;            /* the coroutine went past its budget */
+	struct lua_State *on_processor; /* NULL: none is */
+	volatile unsigned slice, spent; /* ticks: of this resume; of the task before it */
+	volatile bool     killed;       /* the coroutine went past its budget */
 
-	int  *probes; /* registry references of the probes loaded so far, by script index */
-	int   idle;   /* registry reference of the array of idle coroutines */
-	int   idle_count;
+	int *probes; /* registry references of the probes loaded so far, by script index */
+	int  idle;   /* registry reference of the array of idle coroutines */
+	int  idle_count;
 };
 
 /* `loop` and `tls` may be NULL for a state that only reads declarations. NULL: no memory. */
@@ -75,7 +75,8 @@ bool vm_compile(struct lua_State *L, const char *path, const char *source, size_
 
 /* Run `function` protected, with `argument` as its only argument, a light userdata, outside any
  * task, under the CPU budget. On failure the message goes to `error`. */
-bool vm_protected(struct vm *vm, int (*function)(struct lua_State *L), void *argument, char *error, size_t size);
+bool vm_protected(struct vm *vm, int (*function)(struct lua_State *L), void *argument, char *error,
+                  size_t size);
 
 /* Push the probe function of `script`, loading it on its first use. [-0, +1, e] */
 void vm_push_probe(struct lua_State *L, const struct script *script);

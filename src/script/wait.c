@@ -130,7 +130,8 @@ static int fail_late(lua_State *L, struct task *task)
 	struct failure failure;
 
 	wait_forget(task);
-	failure_set(&failure, PHASE_DEADLINE, "too-slow", "not finished within %g s", task->setup.deadline_seconds);
+	failure_set(&failure, PHASE_DEADLINE, "too-slow", "not finished within %g s",
+	            task->setup.deadline_seconds);
 	return conn_api_raise_failure(L, &failure, task->wait.conn);
 }
 
@@ -165,8 +166,9 @@ int wait_run(lua_State *L, wait_step *step, double seconds)
 	struct task *task = wait_task(L);
 
 	if (!lua_isyieldable(L))
-		return luaL_error(L, "cannot wait here: inside require, a callback of table.sort or string.gsub, a "
-		                     "metamethod called from C, or while closing");
+		return luaL_error(
+		    L, "cannot wait here: inside require, a callback of table.sort or string.gsub, a "
+		       "metamethod called from C, or while closing");
 	wait_renew(task, seconds);
 	return go_on(L, LUA_OK, (lua_KContext)step);
 }

@@ -1,6 +1,5 @@
 /* A conversation with a server as a file for people: who said what, in which pieces, where TLS began, and
- * what the probe reported. `--record` and the shell's `:save` write such files, `--replay` reads them, and
- * anybody can write one by hand from the example of an RFC:
+ * what the probe reported. `--record` writes such files, `--replay` reads them, and anybody can write one by hand from the example of an RFC:
  *
  *	# POP3 without TLS (RFC 1939 and RFC 2595).
  *	service: pop3

@@ -18,8 +18,8 @@ static int refuse(const char *text)
 	return EVAL_REFUSED;
 }
 
-bool eval_target(struct target *target, bool *tls, const struct catalogue *catalogue, const char *word, int family,
-                 char *error, size_t size)
+bool eval_target(struct target *target, bool *tls, const struct catalogue *catalogue, const char *word,
+                 int family, char *error, size_t size)
 {
 	const struct service *service;
 
@@ -34,7 +34,8 @@ bool eval_target(struct target *target, bool *tls, const struct catalogue *catal
 	return true;
 }
 
-static void told(void *owner, const struct handle *handle, double ms, enum event event, const char *bytes, size_t length)
+static void told(void *owner, const struct handle *handle, double ms, enum event event, const char *bytes,
+                 size_t length)
 {
 	char name[TARGET_NAME + 16];
 
@@ -67,8 +68,8 @@ static int read_status(lua_State *L)
 	if (!lua_istable(L, 2) || lua_rawgeti(L, 2, 1) != LUA_TNUMBER || !lua_isinteger(L, -1))
 		return 0;
 	if (lua_tointeger(L, -1) < 0 || lua_tointeger(L, -1) > EVAL_STATUS)
-		return luaL_error(L, "the program returned %I; an exit status is from 0 to %d", lua_tointeger(L, -1),
-		                  EVAL_STATUS);
+		return luaL_error(L, "the program returned %I; an exit status is from 0 to %d",
+		                  lua_tointeger(L, -1), EVAL_STATUS);
 	*status = (int)lua_tointeger(L, -1);
 	return 0;
 }
@@ -91,7 +92,9 @@ static int ending(struct program *program, enum task_end end)
 
 static int run(struct program *program, const struct eval *eval)
 {
-	struct piece piece = { .name = eval->file, .arguments = eval->words, .argument_count = eval->word_count };
+	struct piece piece = { .name = eval->file,
+		               .arguments = eval->words,
+		               .argument_count = eval->word_count };
 
 	if (eval->code)
 		piece = (struct piece){ .name = "-e", .code = eval->code, .length = strlen(eval->code) };

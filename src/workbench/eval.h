@@ -9,8 +9,8 @@
 
 struct eval {
 	const struct catalogue *catalogue;
-	const char             *code; /* or NULL */
-	const char             *file; /* or NULL; "-" is standard input */
+	const char             *code;  /* or NULL */
+	const char             *file;  /* or NULL; "-" is standard input */
 	const char *const      *words; /* of --run its arguments, of -e the HOST:PORT */
 	size_t                  word_count;
 	double                  connect_timeout, reply_timeout; /* seconds */
@@ -26,7 +26,7 @@ int eval_run(const struct eval *eval);
 /* HOST:PORT, and whether the probe that declares the port speaks TLS from the first byte. False: `error` says
  * what is wrong. */
 struct target;
-bool eval_target(struct target *target, bool *tls, const struct catalogue *catalogue, const char *word, int family,
-                 char *error, size_t size);
+bool eval_target(struct target *target, bool *tls, const struct catalogue *catalogue, const char *word,
+                 int family, char *error, size_t size);
 
 #endif

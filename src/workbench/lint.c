@@ -24,7 +24,9 @@ struct linting {
 };
 
 /* The facts of a conn; conn_api.c has its methods. */
-static const char *const fields[] = { "host", "address", "port", "local_address", "service", "tls", "unread" };
+static const char *const fields[] = {
+	"host", "address", "port", "local_address", "service", "tls", "unread"
+};
 static const char *const facts[] = { "version",  "cipher",     "subject",   "issuer",
 	                             "names",    "not_before", "not_after", "days_left",
 	                             "key",      "sha256",     "verified",  "verify_error",

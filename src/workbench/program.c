@@ -22,8 +22,8 @@ struct program {
 	struct vm           *vm;
 	struct scope         scope;
 
-	int                call;  /* registry reference of the list that was loaded or has run; 0: none */
-	struct task       *task;  /* while it runs */
+	int                call; /* registry reference of the list that was loaded or has run; 0: none */
+	struct task       *task; /* while it runs */
 	struct task_result result;
 	char              *message, *traceback; /* of what went wrong last; NULL: nothing did */
 	enum task_end      lost;
@@ -161,7 +161,8 @@ static void lost(void *owner, const struct task_result *result)
 		complain_where(result->traceback);
 }
 
-static void told(void *owner, const struct handle *handle, double ms, enum event event, const char *bytes, size_t length)
+static void told(void *owner, const struct handle *handle, double ms, enum event event, const char *bytes,
+                 size_t length)
 {
 	const struct program *program = owner;
 
@@ -334,16 +335,16 @@ static int start(lua_State *L)
 	struct program *program = lua_touserdata(L, 1);
 
 	program->task = task_spawn(L, &(struct task_setup){
-	                                  .vm = program->vm,
-	                                  .manner = TLS_LEGACY,
-	                                  .deadline = MOMENT_NEVER,
-	                                  .connect_timeout = program->setup.connect_timeout,
-	                                  .reply_timeout = program->setup.reply_timeout,
-	                                  .scope = &program->scope,
-	                                  .call = program->call,
-	                                  .done = done,
-	                                  .owner = program,
-	                              });
+					  .vm = program->vm,
+					  .manner = TLS_LEGACY,
+					  .deadline = MOMENT_NEVER,
+					  .connect_timeout = program->setup.connect_timeout,
+					  .reply_timeout = program->setup.reply_timeout,
+					  .scope = &program->scope,
+					  .call = program->call,
+					  .done = done,
+					  .owner = program,
+				      });
 	return 0;
 }
 
@@ -404,9 +405,9 @@ enum task_end program_run(struct program *program)
 enum task_end program_open(struct program *program, const struct target *target, bool tls)
 {
 	static const char code[] = "local host, port, tls = ...\n"
-	                           "if conn then conn:close() end\n"
-	                           "conn = nil\n"
-	                           "conn = scan.connect(host, port, { tls = tls ~= nil })\n";
+				   "if conn then conn:close() end\n"
+				   "conn = nil\n"
+				   "conn = scan.connect(host, port, { tls = tls ~= nil })\n";
 	char              port[8];
 	const char *const arguments[] = { target->name, port, "tls" };
 

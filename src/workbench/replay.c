@@ -209,7 +209,8 @@ static bool play_all(struct play *play, size_t *plays, struct buffer *findings)
 
 	good = score_make(&written, conversation, true) && score_make(&whole, conversation, false);
 	if (!good)
-		buffer_format(findings, "%s: the server says more than can be kept in memory\n", play->file->path);
+		buffer_format(findings, "%s: the server says more than can be kept in memory\n",
+		              play->file->path);
 	good = good && play_once(play, &written, (struct cut){ CUT_NOT, 0 }, &first);
 	play->trace = NULL;
 	*plays = 1;

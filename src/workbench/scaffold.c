@@ -14,7 +14,7 @@ static const char probe[] = "-- %s: what it is, and where it is described (RFC .
 			    "  about = \"%s: in a few words\",\n"
 			    "  services = { { name = \"%s\"%s } },\n"
 			    "  greeting = \"^%s ready\", -- what its first line looks like; leave it out "
-                            "where the client speaks first\n"
+			    "where the client speaks first\n"
 			    "  probe = function(conn, report)\n"
 			    "    report(\"banner\", conn:readline())\n"
 			    "    conn:write(\"QUIT\\r\\n\")\n"

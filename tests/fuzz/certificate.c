@@ -25,7 +25,8 @@ static void check_output(json_t *facts)
 	outcome.tls = json_incref(facts);
 	buffer_init(&out, LARGE);
 	demand(json_record(&out, &host, &outcome), "there is room for the record");
-	record = json_loadb(buffer_bytes(&out), buffer_length(&out), JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
+	record = json_loadb(buffer_bytes(&out), buffer_length(&out), JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES,
+	                    NULL);
 	demand_of(record != NULL, "the record is JSON", buffer_bytes(&out), buffer_length(&out));
 	json_decref(record);
 	buffer_clear(&out);
@@ -48,12 +49,14 @@ static bool has(const json_t *facts, const char *problem)
 
 static void check_facts(const json_t *facts)
 {
-	const json_t *fingerprint = json_object_get(facts, "sha256"), *days = json_object_get(facts, "days_left");
+	const json_t *fingerprint = json_object_get(facts, "sha256"),
+		     *days = json_object_get(facts, "days_left");
 
 	demand(json_array_size(json_object_get(facts, "names")) <= CERTIFICATE_NAMES, "names are bounded");
 	demand(json_string_length(fingerprint) == 64, "a certificate has a fingerprint");
 	if (days)
-		demand(has(facts, "expired") == (json_integer_value(days) < 0), "what is expired has no days left");
+		demand(has(facts, "expired") == (json_integer_value(days) < 0),
+		       "what is expired has no days left");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

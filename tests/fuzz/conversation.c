@@ -21,7 +21,8 @@ static void check_words(const struct phrase *words)
 
 	buffer_init(&out, LARGE);
 	if (phrase_example(words, &out))
-		demand(phrase_fits(words, buffer_bytes(&out), buffer_length(&out)), "an example fits its words");
+		demand(phrase_fits(words, buffer_bytes(&out), buffer_length(&out)),
+		       "an example fits its words");
 	if (!phrase_stretches(words))
 		demand(buffer_length(&out) == phrase_width(words), "and is as wide as they are");
 	buffer_free(&out);
@@ -32,7 +33,8 @@ static void check_turns(const struct conversation *conversation)
 	for (size_t i = 0; i < conversation->turn_count; i++) {
 		const struct turn *turn = &conversation->turns[i];
 
-		demand(turn->line >= 1 && turn->line <= conversation->last_line, "a turn stands on a line of the file");
+		demand(turn->line >= 1 && turn->line <= conversation->last_line,
+		       "a turn stands on a line of the file");
 		demand(turn->connection <= CONVERSATION_CONNECTIONS, "connections are bounded");
 		if (turn->kind == TURN_SAYS || turn->kind == TURN_HEARS || turn->kind == TURN_REPEATS)
 			check_words(&turn->words);
@@ -47,7 +49,8 @@ static void check_score(const struct conversation *conversation, bool as_written
 
 	if (score_make(&score, conversation, as_written)) {
 		demand(score.longest <= buffer_length(&score.words), "a run is part of the words");
-		demand(score.connections >= 1 && score.connections <= CONVERSATION_CONNECTIONS, "connections are bounded");
+		demand(score.connections >= 1 && score.connections <= CONVERSATION_CONNECTIONS,
+		       "connections are bounded");
 	}
 	score_free(&score);
 }
@@ -58,7 +61,8 @@ static void check_problems(const struct buffer *problems)
 
 	demand(at < end && end[-1] == '\n', "problems are lines");
 	while (at < end) {
-		demand_of(strncmp(at, "fuzz.talk:", 10) == 0, "a problem has its place", at, (size_t)(end - at));
+		demand_of(strncmp(at, "fuzz.talk:", 10) == 0, "a problem has its place", at,
+		          (size_t)(end - at));
 		at = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
 	}
 }

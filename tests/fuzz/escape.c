@@ -48,7 +48,8 @@ static void check_terminal(struct input text, size_t columns, size_t room)
 	demand_safe(buffer_bytes(&small), buffer_length(&small), false);
 	demand(columns_of(buffer_bytes(&out), buffer_length(&out)) <= columns, "a text keeps to its columns");
 	demand(buffer_length(&small) <= room, "a buffer keeps to its maximum");
-	demand(buffer_length(&out) > room || buffer_length(&small) == buffer_length(&out), "what fits is there");
+	demand(buffer_length(&out) > room || buffer_length(&small) == buffer_length(&out),
+	       "what fits is there");
 	buffer_free(&out);
 	buffer_free(&small);
 }
@@ -63,7 +64,8 @@ static void check_utf8(struct input text)
 	escape_utf8(&out, text.bytes, text.left);
 	demand(is_utf8(buffer_bytes(&out), buffer_length(&out)), "escape_utf8 gives UTF-8");
 	if (valid)
-		demand(buffer_length(&out) == text.left && memcmp(buffer_bytes(&out), text.bytes, text.left) == 0,
+		demand(buffer_length(&out) == text.left &&
+		           memcmp(buffer_bytes(&out), text.bytes, text.left) == 0,
 		       "escape_utf8 leaves what is UTF-8 as it is");
 	buffer_free(&out);
 }
@@ -79,7 +81,8 @@ static void check_base64(struct input text)
 	demand(buffer_length(&out) == (text.left + 2) / 3 * 4, "base64 is padded");
 	back = malloc(buffer_length(&out) + 1);
 	length = EVP_DecodeBlock(back, (const unsigned char *)buffer_bytes(&out), (int)buffer_length(&out));
-	demand(length >= (int)text.left && memcmp(back, text.bytes, text.left) == 0, "base64 can be read back");
+	demand(length >= (int)text.left && memcmp(back, text.bytes, text.left) == 0,
+	       "base64 can be read back");
 	free(back);
 	buffer_free(&out);
 }

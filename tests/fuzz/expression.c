@@ -51,7 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	char              *text = text_of(input_of(bytes, size)), error[ERROR] = "";
 	unsigned           asked = 0;
-	struct expression *expression = expression_new(catalogue, text, services, service_count, error, sizeof error);
+	struct expression *expression = expression_new(catalogue, text, services, service_count, error,
+	                                               sizeof error);
 
 	if (expression)
 		expression_holds(expression, field, &asked);

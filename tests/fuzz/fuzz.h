@@ -62,7 +62,8 @@ static inline void demand_safe(const char *text, size_t length, bool lines)
 			continue;
 		taken = utf8_decode(text + at, length - at, &code);
 		demand_of(taken > 0, "what is shown is UTF-8", text, length);
-		demand_of((lines && code == '\n') || !escape_hidden(code), "what is shown cannot do harm", text, length);
+		demand_of((lines && code == '\n') || !escape_hidden(code), "what is shown cannot do harm",
+		          text, length);
 	}
 }
 

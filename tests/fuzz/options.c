@@ -9,7 +9,8 @@ enum { WORDS = 64 };
 /* One word more than `words` is named by the message of an unknown one: the nearest must be among the known. */
 static void check_nearest(char *const *words, size_t count)
 {
-	const char *nearest = count > 1 ? nearest_name(words[0], (const char *const *)words + 1, count - 1) : NULL;
+	const char *nearest = count > 1 ? nearest_name(words[0], (const char *const *)words + 1, count - 1)
+	                                : NULL;
 	bool        known = nearest == NULL;
 
 	for (size_t i = 1; i < count; i++)
@@ -20,7 +21,8 @@ static void check_nearest(char *const *words, size_t count)
 static void check_scan(const struct options *options)
 {
 	demand(options->targets.count + options->files.count > 0, "a scan has targets");
-	demand(options->connect_timeout > 0 && options->reply_timeout > 0 && options->deadline > 0, "times are positive");
+	demand(options->connect_timeout > 0 && options->reply_timeout > 0 && options->deadline > 0,
+	       "times are positive");
 	demand(options->parallel > 0 && options->per_host > 0, "something may be in flight");
 	demand(options->rate >= 0, "a rate is no less than nothing");
 	demand(options->shard >= 1 && options->shard <= options->shards, "there is such a shard");
@@ -32,7 +34,8 @@ static void check_words(const struct words *words, char *const *argv, size_t cou
 		bool known = false;
 
 		for (size_t j = 1; j < count; j++)
-			known = known || (words->word[i] >= argv[j] && words->word[i] <= argv[j] + strlen(argv[j]));
+			known = known ||
+			        (words->word[i] >= argv[j] && words->word[i] <= argv[j] + strlen(argv[j]));
 		demand(known, "words are those of the command line");
 	}
 }

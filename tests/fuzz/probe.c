@@ -8,8 +8,8 @@
  * The words come twice: up to the next '|' in one piece, and also cut at each '^'. The record, and what is printed,
  * must be the same. Where time must pass, it does so at once.
  */
-#include "scan/visit.h"
 #include "fuzz.h"
+#include "scan/visit.h"
 #include "shipped.h"
 
 #include "output/json.h"
@@ -116,7 +116,8 @@ static enum io dial(void *owner, struct conn *conn, const struct address *addres
 	enum io        result;
 	int            ends[2];
 
-	if (run->dialled == CONNECTIONS || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
+	if (run->dialled == CONNECTIONS ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
 		return conn_adopt(conn, -1);
 	demand(ends[0] < 64, "descriptors are closed");
 	run->dialled++;
@@ -378,10 +379,12 @@ static void take_result(struct result *result, struct run *run)
 	demand_safe(buffer_bytes(&result->line), buffer_length(&result->line), true);
 	result->record = json_loadb(buffer_bytes(&result->line), buffer_length(&result->line),
 	                            JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
-	demand_of(result->record != NULL, "the record is JSON", buffer_bytes(&result->line), buffer_length(&result->line));
+	demand_of(result->record != NULL, "the record is JSON", buffer_bytes(&result->line),
+	          buffer_length(&result->line));
 	json_object_del(result->record, "ms");
 	json_object_del(result->record, "exchanges");
-	json_object_del(json_object_get(result->record, "tls"), "days_left"); /* one more may be over by now */
+	json_object_del(json_object_get(result->record, "tls"),
+	                "days_left"); /* one more may be over by now */
 	text_advance(&result->text, &style, run->host);
 	demand_safe(buffer_bytes(&result->text), buffer_length(&result->text), true);
 }
@@ -407,9 +410,11 @@ static void check_notes(const struct run *run)
 	buffer_init(&file, LARGE);
 	buffer_init(&problems, LARGE);
 	conversation_write(&file, "Written down by a fuzzer.", &head, &run->notes, NULL);
-	good = conversation_parse(&conversation, "notes", buffer_bytes(&file), buffer_length(&file), &problems);
+	good = conversation_parse(&conversation, "notes", buffer_bytes(&file), buffer_length(&file),
+	                          &problems);
 	buffer_append(&problems, buffer_bytes(&file), buffer_length(&file));
-	demand_of(good, "what was written down can be read", buffer_bytes(&problems), buffer_length(&problems));
+	demand_of(good, "what was written down can be read", buffer_bytes(&problems),
+	          buffer_length(&problems));
 	conversation_free(&conversation);
 	buffer_free(&file);
 	buffer_free(&problems);
@@ -436,7 +441,8 @@ static bool is_early(const struct result *result)
 	static const char *const signs[] = { "plaintext-at-starttls", "said before it was asked" };
 
 	for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
-		if (memmem(buffer_bytes(&result->line), buffer_length(&result->line), signs[i], strlen(signs[i])))
+		if (memmem(buffer_bytes(&result->line), buffer_length(&result->line), signs[i],
+		           strlen(signs[i])))
 			return true;
 	return false;
 }

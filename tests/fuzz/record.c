@@ -1,8 +1,8 @@
 /* Fuzzing of what is put out: an outcome is made from the bytes, and must become one line of JSON that a parser of
  * somebody else's reads back as the same, and text that no terminal minds.
  */
-#include "output/json.h"
 #include "fuzz.h"
+#include "output/json.h"
 
 #include "output/text.h"
 #include "scan/host.h"
@@ -92,8 +92,8 @@ static void take_failure(struct input *input, struct failure *failure)
 {
 	struct input text = take_text(input);
 
-	failure_quote(failure, (enum phase)(1 + take_below(input, PHASE_SCRIPT)), "not-protocol", "the server said",
-	              text.bytes, text.left);
+	failure_quote(failure, (enum phase)(1 + take_below(input, PHASE_SCRIPT)), "not-protocol",
+	              "the server said", text.bytes, text.left);
 	failure->error = (int)take_byte(input);
 }
 
@@ -121,7 +121,8 @@ static void take_exchanges(struct input *input, struct outcome *outcome)
 	for (unsigned i = 0; i < count; i++) {
 		struct input text = take_text(input);
 
-		transcript_note(&transcript, i, (enum event)take_below(input, EVENT_CLOSED + 1), text.bytes, text.left);
+		transcript_note(&transcript, i, (enum event)take_below(input, EVENT_CLOSED + 1), text.bytes,
+		                text.left);
 	}
 	outcome->exchanges = transcript_json(&transcript);
 }
@@ -183,7 +184,8 @@ static void check_exact(const json_t *made, const json_t *object, const char *ke
 	if (!json_is_string(made) || !coded)
 		return;
 	bytes = malloc(json_string_length(coded) + 1);
-	length = EVP_DecodeBlock(bytes, (const unsigned char *)json_string_value(coded), (int)json_string_length(coded));
+	length = EVP_DecodeBlock(bytes, (const unsigned char *)json_string_value(coded),
+	                         (int)json_string_length(coded));
 	demand(length >= (int)json_string_length(made) &&
 	           memcmp(bytes, json_string_value(made), json_string_length(made)) == 0,
 	       "the exact bytes are there");
@@ -217,7 +219,8 @@ static void check_members(const struct outcome *outcome, const json_t *record)
 		                             "ms",     "data", "tls",     "warnings", "error" };
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		demand_of(json_object_get(record, names[i]) != NULL, "a record has all members", names[i], strlen(names[i]));
+		demand_of(json_object_get(record, names[i]) != NULL, "a record has all members", names[i],
+		          strlen(names[i]));
 	if (outcome->report.data)
 		check_tree(outcome->report.data, json_object_get(record, "data"));
 	if (outcome->report.warnings)
@@ -240,7 +243,8 @@ static void check_json(const struct host *host, const struct outcome *outcome)
 	                                       buffer_bytes(&line) + buffer_length(&line) - 1,
 	       "a record is one line");
 	demand_safe(buffer_bytes(&line), buffer_length(&line), true);
-	record = json_loadb(buffer_bytes(&line), buffer_length(&line), JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &fault);
+	record = json_loadb(buffer_bytes(&line), buffer_length(&line),
+	                    JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &fault);
 	demand_of(record != NULL, fault.text, buffer_bytes(&line), buffer_length(&line));
 	check_members(outcome, record);
 	json_decref(record);
@@ -267,18 +271,20 @@ static void check_room(const struct host *host, const struct outcome *outcome, s
 	buffer_init(&whole, LARGE);
 	buffer_init(&out, room);
 	json_record(&whole, host, outcome);
-	demand(json_record(&out, host, outcome) == (buffer_length(&whole) <= room), "a record that fits is there");
-	demand(buffer_length(&out) == 0 || buffer_length(&out) == buffer_length(&whole), "all of it or nothing");
+	demand(json_record(&out, host, outcome) == (buffer_length(&whole) <= room),
+	       "a record that fits is there");
+	demand(buffer_length(&out) == 0 || buffer_length(&out) == buffer_length(&whole),
+	       "all of it or nothing");
 	buffer_free(&whole);
 	buffer_free(&out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	struct input    input = input_of(bytes, size);
-	struct outcome  outcome;
-	struct host     host = { .outcomes = &outcome, .count = 1, .finished = 1 };
-	struct input    name;
+	struct input   input = input_of(bytes, size);
+	struct outcome outcome;
+	struct host    host = { .outcomes = &outcome, .count = 1, .finished = 1 };
+	struct input   name;
 
 	outcome_init(&outcome, "smtp", 25);
 	name = take_text(&input);

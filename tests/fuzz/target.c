@@ -38,7 +38,8 @@ static void check_target(const char *word, int family)
 		demand_safe(error, strlen(error), false);
 		return;
 	}
-	demand(target.name[0] != '\0' && memchr(target.name, '\0', sizeof target.name), "a target has a name");
+	demand(target.name[0] != '\0' && memchr(target.name, '\0', sizeof target.name),
+	       "a target has a name");
 	if (target.literal)
 		check_address(&target.address);
 }
@@ -89,7 +90,8 @@ static void check_line(const char *text, int family)
 
 static bool is_excluded(const struct exclude *exclude, const struct target *target)
 {
-	return target->literal ? exclude_address(exclude, &target->address) : exclude_name(exclude, target->name);
+	return target->literal ? exclude_address(exclude, &target->address)
+	                       : exclude_name(exclude, target->name);
 }
 
 static struct exclude *read_exclude(const char *path)
@@ -134,7 +136,8 @@ static void check_sequence(const struct targets_setup *setup)
 		count++;
 		if (target.literal)
 			check_address(&target.address);
-		demand(!setup->exclude || !is_excluded(setup->exclude, &target), "what is excluded does not come");
+		demand(!setup->exclude || !is_excluded(setup->exclude, &target),
+		       "what is excluded does not come");
 	}
 	demand(count <= total, "there are no more targets than was said");
 	demand(setup->exclude || count == WALKED || count == total, "and no less");
@@ -146,15 +149,15 @@ static void check_words(char **words, size_t count, unsigned choices, const stru
 	uint64_t shards = 1 + (choices >> 4 & 3);
 
 	check_sequence(&(struct targets_setup){
-	        .words = (const char *const *)words,
-	        .word_count = count,
-	        .family = AF_UNSPEC,
-	        .exclude = exclude,
-	        .shuffle = choices & 4,
-	        .seed = choices,
-	        .shard = 1 + choices % shards,
-	        .shards = shards,
-	        .complain = ignore,
+	    .words = (const char *const *)words,
+	    .word_count = count,
+	    .family = AF_UNSPEC,
+	    .exclude = exclude,
+	    .shuffle = choices & 4,
+	    .seed = choices,
+	    .shard = 1 + choices % shards,
+	    .shards = shards,
+	    .complain = ignore,
 	});
 }
 

@@ -114,7 +114,8 @@ static void check_bytes(struct input input, unsigned choices, size_t size)
 	demand_of(whole.end == cut.end && strcmp(whole.failure.message, cut.failure.message) == 0 &&
 	              strcmp(whole.failure.code, cut.failure.code) == 0,
 	          "pieces do not matter", cut.failure.message, strlen(cut.failure.message));
-	demand((!whole.facts && !cut.facts) || json_equal(whole.facts, cut.facts), "pieces do not change the facts");
+	demand((!whole.facts && !cut.facts) || json_equal(whole.facts, cut.facts),
+	       "pieces do not change the facts");
 	json_decref(whole.facts);
 	json_decref(cut.facts);
 }
@@ -130,8 +131,9 @@ struct between {
 
 static void next_gap(struct between *between)
 {
-	between->left = between->script.left > 0 ? take_byte(&between->script) + 4 * (size_t)take_byte(&between->script)
-	                                         : SIZE_MAX;
+	between->left = between->script.left > 0
+	                    ? take_byte(&between->script) + 4 * (size_t)take_byte(&between->script)
+	                    : SIZE_MAX;
 }
 
 static void operate(struct between *between, char byte, struct buffer *out)

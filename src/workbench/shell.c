@@ -1,6 +1,0 @@
-#include "workbench/shell.h"
-int shell_run(const struct shell_setup *setup)
-{
-	(void)setup;
-	return 0;
-}
