@@ -250,7 +250,7 @@ check-format:
 
 check-luacheck:
 	@$(if $(lua_files),luacheck --quiet --no-color --no-config --std lua54 --read-globals scan \
-		--max-line-length 110 $(lua_files))
+		--max-line-length 120 $(lua_files))
 
 format: ## put the C files into the project's style
 	@clang-format -i $(c_files)

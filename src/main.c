@@ -33,9 +33,9 @@
 
 enum status {
 	STATUS_DONE = 0,
-	STATUS_FELL_SHORT =
-	    1,            /* a host is not as --expect says, or a probe not as --check and --replay want it */
-	STATUS_USAGE = 2, /* usage, or it could not start */
+	/* A host is not as --expect says, or a probe not as --check and --replay want it. */
+	STATUS_FELL_SHORT = 1,
+	STATUS_USAGE = 2,      /* usage, or it could not start */
 	STATUS_INCOMPLETE = 3, /* some target not examined, or output not written */
 	STATUS_SCRIPT = 4,     /* a probe script failed */
 	STATUS_SIGNAL = 128

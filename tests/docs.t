@@ -396,7 +396,7 @@ def api_is_documented():
 
 
 def table_is_documented():
-    known = re.findall(r"known\[\] = \{(.*?)NULL \};", read("src/script/load.c"), re.DOTALL)
+    known = re.findall(r"known\[\] = \{(.*?)NULL\s*\};", read("src/script/load.c"), re.DOTALL)
     real = {name for names in known for name in re.findall(r'"(\w+)"', names)}
     return differ("field", {re.split(r"[.\]]", name)[-1] for name in rows(section(GUIDE, "The table"))}, real)
 

@@ -2,9 +2,9 @@
 --
 --   local reply = require "reply"
 --
--- A reply is the list of its lines as they came, with the field `code`, a text of three digits, and `bytes`. Where there
--- should be a reply and there is none, or one of more than 128 lines or 16 KiB, the report gets a warning and the
--- result is nil: there is nothing more to be said to that server. Socket errors are raised.
+-- A reply is the list of its lines as they came, with the fields `code`, a text of three digits, and `bytes`. Where
+-- there should be a reply and there is none, or one of more than 128 lines or 16 KiB, the report gets a warning and
+-- the result is nil: there is nothing more to be said to that server. Socket errors are raised.
 --
 -- The optional `free` is true for FTP: between the first line and the last of a reply there may be any text.
 -- In SMTP every line must have the code.

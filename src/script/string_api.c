@@ -290,6 +290,7 @@ static void substitute(lua_State *L, struct substitution *work)
 	luaL_Buffer                  result;
 
 	luaL_buffinit(L, &result);
+	/* cppcheck-suppress autoVariables; it is used only below */
 	work->result = &result;
 	do
 		replace(L, work);

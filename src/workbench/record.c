@@ -91,7 +91,7 @@ static void put_safe(struct buffer *name, const char *text)
 {
 	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
 
-	for (size_t i = 0; text[i] && i < NAME_TEXT; i++)
+	for (size_t i = 0; i < NAME_TEXT && text[i]; i++)
 		buffer_append(name, strchr(safe, text[i]) && !(i == 0 && text[i] == '.') ? text + i : "_", 1);
 }
 

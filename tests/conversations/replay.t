@@ -27,7 +27,7 @@ def start(names):
 def results(process):
     """For each file whether it is right, and what was said of it."""
     found, current = {}, None
-    for line in process.communicate(timeout=100)[0].splitlines():
+    for line in process.communicate(timeout=400)[0].splitlines():
         head = re.fullmatch(r"(not )?ok (\S+)", line)
         if head:
             current = found[head[2]] = (not head[1], [])

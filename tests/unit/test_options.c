@@ -315,7 +315,7 @@ static void unknown_options_are_named_with_the_nearest(void **state)
 static void ambiguous_abbreviations_name_the_choices(void **state)
 {
 	(void)state;
-	refuse("scan --re 5 a", "--re could be --reply-timeout or --retries");
+	refuse("scan --ret=5 --rep=5 a", "--rep could be --reply-timeout or --replay");
 	refuse("scan --ver a", "--ver could be --verbose or --version");
 	refuse("scan --de=5 a", "--de could be --deadline or --describe");
 	accept("scan --deadl 5 a");

@@ -224,7 +224,7 @@ static void reads_no_more_than_there_is_room_for(void **state)
 		assert_int_equal(tls_read(ends->client, bytes, sizeof bytes, &length, &ends->failure),
 		                 IO_DONE);
 		assert_int_equal(length, i < 2 ? 4 : 2);
-		assert_memory_equal(bytes, "abcdefghij" + 4 * i, length);
+		assert_memory_equal(bytes, &"abcdefghij"[4 * i], length);
 	}
 	assert_int_equal(tls_read(ends->client, bytes, sizeof bytes, &length, &ends->failure), IO_WANT_READ);
 	end(ends);

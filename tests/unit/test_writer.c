@@ -140,11 +140,14 @@ enum { THREADS = 4, LINES = 2000 };
 
 static void put_lines(void *argument)
 {
+	static atomic_int
+	    started; /* a thread's address may be used again by one that starts when it has ended */
 	struct writer *writer = argument;
+	int            number = atomic_fetch_add(&started, 1);
 	char           line[100];
 
 	for (int i = 0; i < LINES; i++) {
-		int length = snprintf(line, sizeof line, "%p %d %s\n", (void *)line, i,
+		int length = snprintf(line, sizeof line, "thread%d %d %s\n", number, i,
 		                      "so that it is not too short");
 
 		writer_put(writer, line, (size_t)length);

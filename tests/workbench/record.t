@@ -69,7 +69,8 @@ def said(text):
 def _():
     text = record([b"220-mx.test\r\n220 ESMTP\r\n", None, b"250-mx.test\r\n250 STARTTLS\r\n", None, b"220 go\r\n", "tls", None,
                    b"221 bye\r\n"], "smtp")
-    head, talk, reported = text.split("\n\n")
+    head, talk, facts, reported = text.split("\n\n")
+    expect_in("T= {\"version\": \"TLSv1.3\"", facts)
     expect_in("# smtp on 127.0.0.1, port PORT, on 20", head)
     expect(head.splitlines()[1:], ["service: smtp", "port: PORT", "host: 127.0.0.1", "address: 127.0.0.1", "local: 127.0.0.1"])
     lines = said(text)

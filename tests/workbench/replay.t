@@ -344,17 +344,6 @@ def _():
     expect_in("smtp T: TLSv1.3 ", err)
 
 
-@test("two hundred replays a second at least")
-def _():
-    out = replay(SMTP.replace("T: starttls\n", "").replace("go ahead", "x" * 150).replace("220 xx", "454 xx")
-                 + "\nR: 220 mx.example ESMTP\nR: TLS not available: {any}\n", "-v")
-    plays = int(out.split("(")[1].split()[0])
-    with folder(x_conversation=SMTP.replace("T: starttls\n", "").replace("go ahead", "x" * 150).replace("220 xx", "454 xx")) as path:
-        done = scan("--replay", *["x.conversation"] * 10, cwd=path)
-    expect_true(plays > 100, f"only {plays} plays")
-    expect_true(10 * plays / done.seconds > 200, f"{10 * plays / done.seconds:.0f} replays a second")
-
-
 # --- use -------------------------------------------------------------------------------------------------------------
 
 @test("wrong use")
