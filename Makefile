@@ -53,7 +53,7 @@ scripts_folder = $(PREFIX)/share/scan/scripts
 
 # --- Before a goal that compiles: are the libraries there, and are the flags those of last time? ---
 
-not_compiling := help deps run test test-servers check check-% format clean distclean uninstall
+not_compiling := help deps run test test-servers test-cluster check check-% format clean distclean uninstall
 compiling := $(filter-out $(not_compiling),$(or $(MAKECMDGOALS),all))
 groups := build $(if $(filter units suite,$(compiling)),test)
 
@@ -192,7 +192,7 @@ help: ## this list
 # --- Testing it -----------------------------------------------------------------------------------
 
 # `suite` tests this very variant where it was built; `test` what is at the top.
-.PHONY: test test-servers suite
+.PHONY: test test-servers test-cluster suite
 test: ## get what is missing, build, and run the tests: all, or TESTS="tests/floors.t ..."
 	@$(deps) install build extra test
 	$(again) all units
@@ -203,6 +203,12 @@ test-servers: ## the same against real servers on loopback (root: it installs an
 	@tests/servers/install
 	$(again) all
 	@SCAN=./scan BUILD=$(out) tests/run tests/servers/run
+
+test-cluster: ## one list in shards by GNU parallel, Slurm and a Kubernetes Job's command (root)
+	@$(deps) install build extra test
+	@tests/cluster/install
+	$(again) all
+	@SCAN=./scan BUILD=$(out) tests/run tests/cluster/run
 
 suite: program units
 	@SCAN=$(out)/scan BUILD=$(out) tests/run $(TESTS)

@@ -133,11 +133,11 @@ def rsa():
 
 # --- contexts --------------------------------------------------------------------------------------------------------
 
-def context(kind, der, **settings):
-    """A server that shows this certificate for the key of that kind. It knows no shame: any strength will do."""
+def context(kind, der, *more, **settings):
+    """A server that shows this certificate, and more, for the key of that kind. It knows no shame: any strength will do."""
     path = os.path.join(folder.name, f"crt-{random.getrandbits(64):x}")
     with open(path, "w", encoding="ascii") as file:
-        file.write(pem(der))
+        file.write("".join(map(pem, (der, *more))))
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.set_ciphers(settings.pop("ciphers", "ALL:@SECLEVEL=0"))
     made.load_cert_chain(path, key_file(kind))
@@ -159,6 +159,12 @@ def plain():
 @functools.lru_cache(None)
 def many_tickets():
     return context("EC", der(), num_tickets=1500)
+
+
+@functools.lru_cache(None)
+def chain():
+    """200 certificates, of which but the first has anything to do with the server."""
+    return context("EC", der(), *(certificate(public("EC"), b"authority %d" % n) for n in range(200)))
 
 
 @functools.lru_cache(None)
@@ -214,7 +220,7 @@ STRANGE = {
     "wildcard": {"subject": b"*", "names": [b"*", b"*.*", b"*.com"]},
     "BMPString": {"subject": "\u5b89\u5168".encode("utf-16-be"), "tag": 0x1e},
     "no subject": {"subject": None},
-    "long subject": {"subject": b"x" * 60000},
+    "long subject": {"subject": b"x" * 20000},
 }
 
 
@@ -237,7 +243,7 @@ def judged(case):
 
 def prepare():
     """Make all that takes time, which a server has not once it has clients."""
-    plain(), rsa(), huge(), bad_curve(), many_tickets()
+    plain(), rsa(), huge(), bad_curve(), many_tickets(), chain()
     for case in STRANGE:
         strange(case)
     for case in WEAK:

@@ -10,6 +10,7 @@ import ssl
 import struct
 
 CHUNK = 65536
+LONG = 3000  # bytes of which each shall not be a record of its own
 EDGE = 40   # so many bytes at each end of what is said at once are cut into single ones, if any are
 
 
@@ -57,7 +58,7 @@ class Peer:
         if not self.tls:
             await self.transmit(data)
             return
-        for piece in ([data[i:i + 1] for i in range(len(data))] if self.records else [data]):
+        for piece in ([data[i:i + 1] for i in range(len(data))] if self.records and len(data) < LONG else [data]):
             for start in range(0, len(piece), 16384):
                 self.tls.write(piece[start:start + 16384])
         await self.transmit(self.outgoing.read())
@@ -126,10 +127,9 @@ class Peer:
 
     def turn(self):
         """From here on the client may speak; what came before was too early."""
-        with contextlib.suppress(BlockingIOError, ConnectionError):
-            self.early = self.total + len(self.sock.recv(CHUNK, socket.MSG_PEEK))
-            return
         self.early = self.total
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            self.early += 0 if self.tls else len(self.sock.recv(CHUNK, socket.MSG_PEEK))
 
     # --- TLS
 

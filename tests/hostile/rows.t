@@ -46,8 +46,8 @@ def _(*_):
 
 
 @of(3)
-def _(asked, _):
-    return Fate(RESET if not asked.secure else WORDLESS, visits=...)
+def _(*_):
+    return Fate(RESET)
 
 
 @bare(3)
@@ -59,12 +59,6 @@ def _(*_):
 def _(asked, _):
     data = {} if asked.kind == "http" else {"banner": own_greeting(asked)}
     return Fate(RESET if asked.asks or asked.kind == "http" else "", **data)
-
-
-@bare(4)
-def _(asked, _):
-    return Fate("tls/reset: Connection reset by peer", visits=2) if asked.kind in ("http", "ldap") else \
-        Fate(PLAIN + own_greeting(asked))
 
 
 @of(5)
@@ -143,11 +137,6 @@ def _(*_):
     return Fate(honest=True)
 
 
-@bare(10, 24)
-def _(asked, _):
-    return Fate(honest=True) if asked.kind in ("http", "ldap") else Fate(PLAIN + own_greeting(asked))
-
-
 @of(11)
 def _(asked, end):
     if end in (b"\n", b"\r\r\n"):
@@ -193,11 +182,6 @@ def _(asked, text):
     if asked.kind in ("smtp", "ftp") or asked.kind == "pop3" and not asked.secure:
         return Fate("", early, honest=True, **told(asked, b"a"))
     return Fate("", honest=True, **told(asked, b"a"))
-
-
-@bare(11, 12, 13, 14, 15, 16)
-def _(asked, _):
-    return Fate(honest=...) if asked.kind in ("http", "ldap") else Fate(PLAIN)
 
 
 # --- 17 to 23: other servers, and odd ends ---------------------------------------------------------------------------
@@ -250,6 +234,8 @@ def _(asked, case):
 def _(asked, case):
     if case == "tls":
         return Fate("tls/tls-alert: the server sent alert 80, internal error", visits=2)
+    if case == asked.kind == "http":  # which waits for a request
+        return Fate(NO_TLS, within=REPLY + AT_ONCE)
     return Fate(PLAIN, visits=...)
 
 
@@ -275,12 +261,8 @@ def _(asked, _):
     return Fate(... if asked.asks else "", banner=own_greeting(asked))
 
 
-@bare(21, 22, 23)
-def _(asked, _):
-    return Fate(...) if asked.kind in ("http", "ldap") else Fate(PLAIN, visits=...)
-
-
 WAITING = {1, 5, 6, 9, 18, 19, 20, 21}
 check("in the open", OPEN, ROWS, [WHOLE, SINGLE], WAITING)
-check("inside TLS", SECURE, ROWS, [WHOLE, SINGLE, RECORDS, BARE], WAITING)
+check("inside TLS", SECURE, ROWS, [WHOLE, SINGLE, RECORDS], WAITING)
+check("where TLS should be", SECURE, sorted(bare.rows), [BARE], bare.rows)
 run()

@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -B
 """The bad behaviours of servers, each a row with a number; one program plays them all.
 
-    server.py SERVICE...
+    server.py [tls] SERVICE...
 
 listens for each of the services on a port of its own, at all addresses of 127.0.0.0/8, and prints the ports as one line
 of JSON. What a client meets is in the address that it connected to: 127.VARIANT.ROW.CASE with these variants:
@@ -12,7 +12,9 @@ of JSON. What a client meets is in the address that it connected to: 127.VARIANT
     83  a TLS service too plays the row on the bare connection
     100 and above: as it is, case 1, whatever comes after the row: for 256 hosts each
 
-Row 0 is an honest server. When standard input ends, a line of JSON for each connection tells what was heard on it.
+A row that is about TLS itself is played to a service that has STARTTLS once it has said yes to that.
+
+Row 0 is an honest server. With `tls` everything is ready for the rows from 60 on. When standard input ends, a line of JSON for each connection tells what was heard on it.
 """
 import asyncio
 import contextlib
@@ -36,7 +38,7 @@ MOMENT = 0.05  # a pause that is only to be noticed
 rows = {}
 
 # Rows and cases that are about what comes together: cut into single bytes they are something else.
-MERGED = {(16, 6), (23, 1), (33, 1), (34, 1), (45, 1)}
+MERGED = {(16, 6), (23, 1), (33, 1), (34, 1), (44, 2), (45, 1)}
 
 
 def row(number, *cases, inside=True):
@@ -316,7 +318,7 @@ async def data_end_and_reset(peer):
 @row(24)
 async def urgent_data(peer):
     if peer.tls or kind(peer) == "http":
-        await answer(peer)
+        await honest(peer)
     line = GREETING.get(kind(peer), b"nothing") + b"\r\n"
     await peer.send(line[:5])
     peer.sock.send(b"!", socket.MSG_OOB)
@@ -670,7 +672,7 @@ async def alerts(peer):
 
 
 async def answer_secure(peer):
-    if kind(peer) in GREETING:
+    if kind(peer) in GREETING and peer.service in SECURE:
         await peer.send(GREETING[kind(peer)] + b"\r\n")
     await answer(peer)
 
@@ -688,7 +690,7 @@ async def floods(peer):
         while True:
             await peer.transmit(session.seal(*noise))
     await peer.some()
-    await peer.flood(wire.record(*noise) * 100)
+    await peer.flood(wire.record(*noise) * 1000)
 
 
 @row(65, "TLS 1.0", "TLS 1.1", "DH 512", "DH 1024", "RSA 512", "RSA 1024", "SHA-1", "MD5", "RC4", "3DES", "SSLv3",
@@ -712,7 +714,11 @@ async def too_many_certificates(peer):
         await peer.send(wire.handshake(wire.server_hello(hello), b"\x0b\xa0\0\0" + bytes(1000)))
         await peer.flood(wire.record(wire.HANDSHAKE, bytes(16384)))
     one = certificate.der()
-    many = [one] * 200 if peer.case == "200" else [one + bytes(1000)] * (120 * 1024 // (len(one) + 1000))
+    if peer.case == "200":
+        peer.heard = hello
+        await peer.handshake(certificate.chain())
+        await answer_secure(peer)
+    many = [one + bytes(1000)] * (120 * 1024 // (len(one) + 1000))
     await peer.send(wire.handshake(wire.server_hello(hello), wire.certificates(many), wire.DONE))
     await peer.gone()
 
@@ -728,7 +734,7 @@ async def strange_certificate(peer):
     await peer.gone()
 
 
-@row(68, "RSA 16384", "bad curve", "DH 10000", "DH 8192", inside=False)
+@row(68, "RSA 16384", "bad curve", "DH 10000", "DH 8192", "DH 2048", inside=False)
 async def costs_time(peer):
     hello = await peer.some()
     if peer.case == "RSA 16384":
@@ -737,7 +743,8 @@ async def costs_time(peer):
         await peer.send(wire.handshake(wire.server_hello(hello), wire.certificates([certificate.bad_curve()]), wire.DONE))
     else:
         await peer.send(wire.offer_dh(hello, certificate.rsa(), int(peer.case[3:])))
-    await peer.gone()
+    await peer.some()
+    await peer.finish()
 
 
 @row(69, "expired", "not yet valid", "wrong name", "good name", inside=False)
@@ -814,6 +821,9 @@ class Program:
         try:
             if inside and service in SECURE and variant != BARE:
                 await peer.handshake(certificate.plain())
+            if not inside and service not in SECURE:
+                await until_starttls(peer)
+                await peer.send(YES[kind(peer)] + b"\r\n")
             await play(peer)
         except (Gone, OSError, ssl.SSLError, asyncio.CancelledError):
             pass
@@ -841,8 +851,9 @@ class Program:
 
 
 async def main():
-    if set(SECURE) & set(sys.argv[1:]):
+    if "tls" in sys.argv[1:]:
         certificate.prepare()
+        sys.argv.remove("tls")
     await Program(sys.argv[1:]).run()
 
 

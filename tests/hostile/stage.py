@@ -23,8 +23,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SLOW = float(os.environ.get("SLOW", "1"))  # so many times as slow as usual: under valgrind and the like
 
 REPLY, DEADLINE, CONNECT = 0.8 * SLOW, 2.0 * SLOW, 1.0 * SLOW
-TIMES = ["--reply-timeout", f"{REPLY:g}", "--deadline", f"{DEADLINE:g}", "--connect-timeout", f"{CONNECT:g}"]
-PATIENT = ["--reply-timeout", "20", "--deadline", "30"]  # for rows in which nobody waits in vain
+# For rows in which a client waits in vain, and for the others: there it does not matter how much else this machine has
+# to do, and with fewer connections at a time each of them takes less of it.
+TIMES = ["-P", "64", "--reply-timeout", f"{REPLY:g}", "--deadline", f"{DEADLINE:g}", "--connect-timeout", f"{CONNECT:g}"]
+PATIENT = ["-P", "16", "--reply-timeout", "20", "--deadline", "30"]
 
 # Nobody signed the certificates, so nobody's need be read.
 TRUST_NOBODY = {"SSL_CERT_FILE": "/dev/null", "SSL_CERT_DIR": "/dev/null"}
@@ -46,10 +48,10 @@ def same(found):
 class Stage:
     """The server, with a port for each of the services."""
 
-    def __init__(self, *services):
+    def __init__(self, *services, tls=False):
         self.services = services
         # pylint: disable-next=consider-using-with
-        self.process = subprocess.Popen([sys.executable, "-B", os.path.join(HERE, "server.py"), *services],
+        self.process = subprocess.Popen([sys.executable, "-B", os.path.join(HERE, "server.py"), *(["tls"] if tls else []), *services],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.ports = json.loads(self.process.stdout.readline())
 
@@ -69,7 +71,7 @@ class Stage:
 class Run:
     """One run of scan over rows: .records by (row, case, variant, service), and what it took."""
 
-    def __init__(self, stage, rows, variants, times=TIMES, options=("-P", 48)):
+    def __init__(self, stage, rows, variants, times, options=()):
         self.stage, self.services = stage, stage.services
         self.places = [(row, case, variant) for variant in variants for row in rows
                        for case in range(1, len(server.rows[row][1]) + 1)]
@@ -100,6 +102,7 @@ class Run:
         self.leaked += other.leaked
         self.seconds += other.seconds
         self.peak = max(self.peak, other.peak)
+        return self
 
     def drain(self):
         with self.process.stderr as file:

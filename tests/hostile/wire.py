@@ -120,7 +120,7 @@ class Session:
             kind, payload, self.raw = split(self.raw)
             if kind is None:
                 raise ssl.SSLWantReadError
-            if kind == ALERT:
+            if kind == ALERT and self.unseal(payload)[1:] == b"\0":  # close_notify
                 return b""
             if kind == DATA and (data := self.unseal(payload)):
                 return data

