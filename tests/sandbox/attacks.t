@@ -150,8 +150,8 @@ for argument in ("1e308", "0/0", "-1", "1/0", "math.mininteger"):
 
 attack("36 ten thousand connections", "local all = {} for i = 1, 10000 do all[i] = scan.connect(conn.port) end",
        error("a probe has at most 2 connections"))
-attack("36 ten thousand connections, catching what is said",
-       "for i = 1, 10000 do pcall(scan.connect, conn.port) end", None)
+attack("36 a thousand connections, catching what is said",
+       "for i = 1, 1000 do pcall(scan.connect, conn.port) end", None)
 
 # --- the report ------------------------------------------------------------------------------------------------------
 
