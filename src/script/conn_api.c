@@ -265,7 +265,11 @@ static int readline_step(lua_State *L, struct task *task)
 {
 	struct conn *conn = check_open(L);
 	struct line  line;
-	enum io      result = conn_readline(conn, &line);
+	enum io      result;
+
+	vm_pause(task->setup.vm); /* to receive what a server pours out is not the script's doing */
+	result = conn_readline(conn, &line);
+	vm_go_on(task->setup.vm, L);
 
 	if (result != IO_DONE)
 		return not_done(L, task, conn, result);
