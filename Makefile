@@ -139,6 +139,10 @@ $(bench_objects:.o=): %: %.o
 .PHONY: fuzz-programs
 fuzz-programs: $(fuzz_objects:.o=)
 
+.PHONY: fuzz-suite
+fuzz-suite: fuzz-programs
+	@PROGRAMS=$(out)/tests/fuzz tests/fuzz/run $(FUZZ)
+
 $(fuzz_objects:.o=): %: %.o $(filter-out $(out)/src/main.o,$(objects))
 	@echo '  LINK  $@'
 	$(quiet)$(link) -o $@ $^ $(link_with)

@@ -13,6 +13,7 @@
 #include "workbench/record.h"
 #include "workbench/replay.h"
 #include "workbench/scaffold.h"
+#include "workbench/shell.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -145,6 +146,12 @@ static const char **script_paths(const struct options *options, char shipped[PAT
 	return paths;
 }
 
+/* Programs of the user's own: what is wrong with some probe is nothing to them. */
+static bool by_hand(enum action action)
+{
+	return action == ACTION_EVAL || action == ACTION_RUN || action == ACTION_SHELL;
+}
+
 static bool load(struct catalogue *catalogue, const struct options *options)
 {
 	size_t       count;
@@ -159,7 +166,7 @@ static bool load(struct catalogue *catalogue, const struct options *options)
 	free(paths);
 	if (!good)
 		complain(error);
-	for (size_t i = 0; i < catalogue->problem_count; i++)
+	for (size_t i = 0; i < catalogue->problem_count && !by_hand(options->action); i++)
 		complain(catalogue->problems[i]);
 	return good && set_arguments(catalogue, options);
 }
@@ -500,6 +507,18 @@ static int run_program(const struct options *options, const struct catalogue *ca
 	                                .trace = options->trace });
 }
 
+static int run_shell(const struct options *options, const struct catalogue *catalogue)
+{
+	return shell_run(&(struct shell_setup){
+	    .catalogue = catalogue,
+	    .target = options->targets.count > 0 ? options->targets.word[0] : NULL,
+	    .connect_timeout = options->connect_timeout,
+	    .reply_timeout = options->reply_timeout,
+	    .family = family_of(options),
+	    .quiet = options->quiet,
+	});
+}
+
 static enum status with_catalogue(const struct options *options, const struct catalogue *catalogue)
 {
 	switch (options->action) {
@@ -508,6 +527,8 @@ static enum status with_catalogue(const struct options *options, const struct ca
 	case ACTION_EVAL:
 	case ACTION_RUN:
 		return (enum status)run_program(options, catalogue);
+	case ACTION_SHELL:
+		return (enum status)run_shell(options, catalogue);
 	default:
 		return list(options, catalogue);
 	}
@@ -560,8 +581,8 @@ static enum status check(const struct options *options)
 	size_t       count;
 	char         shipped[PATH_TEXT];
 	const char **paths = script_paths(options, shipped, &count);
-	bool         clean = paths &&
-	             check_files(options->targets.word, options->targets.count, paths, count, stdout);
+	bool clean = paths && check_files(&(struct check_setup){ paths, count, options->trust, stdout },
+	                                  options->targets.word, options->targets.count);
 	enum status status = show("", 0);
 
 	free(paths);

@@ -78,6 +78,7 @@ static const struct option table[] = {
 	{ "schema", 0, ACTION, FIELD(action), NULL, 0, ACTION_SCHEMA },
 	{ "eval", 'e', SUBJECT, FIELD(subject), "Lua code", 0, ACTION_EVAL },
 	{ "run", 0, SUBJECT, FIELD(subject), "a file of Lua code", 0, ACTION_RUN },
+	{ "interactive", 'i', ACTION, FIELD(action), NULL, 0, ACTION_SHELL },
 	{ "help", 'h', ACTION, FIELD(action), NULL, 0, ACTION_HELP },
 	{ "version", 'V', ACTION, FIELD(action), NULL, 0, ACTION_VERSION },
 };
@@ -508,7 +509,7 @@ static bool check_targets(struct parse *parse)
 {
 	const struct options *options = parse->options;
 	enum action           action = options->action;
-	bool                  one = action == ACTION_EVAL;
+	bool                  one = action == ACTION_EVAL || action == ACTION_SHELL;
 
 	if (takes_files(action) && options->targets.count == 0)
 		return refuse(parse, "--%s needs a file", action_name(action));
@@ -530,7 +531,7 @@ static bool check_whole(struct parse *parse)
 		return refuse(parse, "no target; try: scan localhost");
 	if (options->port != 0 && options->action != ACTION_NEW)
 		return refuse(parse, "--port is the port of a probe to be made, and goes with --new");
-	if (options->trust && options->scripts.count == 0)
+	if (options->trust && options->scripts.count == 0 && options->action != ACTION_CHECK)
 		return refuse(parse, "--trust is for the scripts that -S names; there are none");
 	parse->options->trusted = options->trust ? options->scripts.count : 0;
 	return check_targets(parse);
@@ -659,6 +660,8 @@ const char *options_help(void)
 	       "  -e, --eval CODE [HOST:PORT]\n"
 	       "                          run it; conn is the open connection\n"
 	       "      --run FILE [ARG...] run a file; all words behind it are its arguments\n"
+	       "  -i, --interactive [HOST:PORT]\n"
+	       "                          talk to it; :help says how\n"
 	       "\n"
 	       "What there is\n"
 	       "      --list              the services and groups\n"

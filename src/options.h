@@ -19,6 +19,7 @@ enum action {
 	ACTION_NEW,      /* .subject names the probe to be made */
 	ACTION_EVAL,     /* .subject is Lua code */
 	ACTION_RUN,      /* .subject is a file of it, .targets are its arguments */
+	ACTION_SHELL,
 };
 
 enum family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6 };
@@ -34,9 +35,8 @@ struct options {
 	const char *subject; /* --describe, --new, --eval, --run */
 	unsigned    port;    /* of --new, or 0 */
 
-	struct words
-	    targets; /* TARGET..., as typed; at least one (or a file) where action is a scan, and at most
-	                           one for --eval */
+	struct words targets;   /* TARGET..., as typed; at least one (or a file) where action is a scan,
+	                           and at most one for --eval and --interactive */
 	struct words files;     /* -f FILE, in order; "-" is stdin */
 	const char  *services;  /* -s, or NULL for @default */
 	struct words scripts;   /* -S, in order */

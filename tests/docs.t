@@ -277,7 +277,7 @@ def options_are_in_help():
 
 
 def options_are_in_manual():
-    manual = {item.replace("\\", "").replace("Fl ", "-").replace(" ", "").split("Ar")[0]
+    manual = {item.replace("\\", "").replace("Fl ", "-").replace(" ", "").split("Ar")[0].split("Op")[0]
               for line in re.findall(r"^\.It (Fl .*)$", read(MANUAL), re.MULTILINE) for item in line.split(" , ")}
     return differ("option", manual, options_of_help() | letters_of_help())
 
@@ -440,7 +440,9 @@ LIMITS = [
     ("VM_STEPS", "{:,} steps"), ("src/script/string_api.c:REPEATED", "`string.rep` makes {} MiB"),
     ("TABLE_ELEMENTS", "{:,} at a time"), ("VM_RESUME_TICKS", "{} ms without waiting"),
     ("VM_PROBE_TICKS", "{} ms in all"),
-    ("VM_MEMORY", "{} MiB a script"), ("src/script/load.c:SOURCE_LIMIT", "a script file | {} KiB"),
+    ("VM_MEMORY", "{} MiB a script and thread"), ("VM_KEYS", "{:,} keys of a table"),
+    ("CHUNK_FILE", "a script file | {} KiB"), ("CHUNK_LIBRARY", "a library {} KiB"),
+    ("src/script/load.c:LIST", "its lists {} elements"), ("src/script/report_api.c:NAME_BYTES", "names {} bytes"),
     ("VALUE_KEYS", "{} keys"), ("VALUE_DEPTH", "{} deep"), ("REPORT_BYTES", "{} KiB in the record"),
     ("REPORT_LINES", "{} KiB of text"), ("src/output/text.c:COLUMNS", "{} columns"),
     ("CERTIFICATE_NAMES", "names of a certificate | {} |"), ("RESOLVE_ADDRESSES", "| {}, 10 s"),

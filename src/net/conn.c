@@ -444,13 +444,14 @@ static enum io take_line(struct conn *conn, struct line *line, size_t length, bo
 	return IO_DONE;
 }
 
-/* A line without end: keep what a script may see of it, drop the rest as it comes. One byte more
- * than CONN_LINE is kept, so that a CR there is still told from text. */
+/* A line without end: keep what a script may see of it, drop the rest as it comes. A CR behind CONN_LINE
+ * bytes is kept, for it may belong to the line's end. */
 static void drop_excess(struct conn *conn)
 {
 	size_t length = buffer_length(&conn->in);
 
-	if (length <= CONN_LINE + 1)
+	if (length <= CONN_LINE ||
+	    (length == CONN_LINE + 1 && !conn->cut && buffer_bytes(&conn->in)[CONN_LINE] == '\r'))
 		return;
 	conn->in.end -= length - CONN_LINE;
 	conn->cut = true;
@@ -585,7 +586,7 @@ static enum io write_secret(struct conn *conn, const char *bytes, size_t length)
 
 		result = tls_write(conn->tls, bytes + conn->written, piece, &conn->failure);
 		if (result == IO_EOF)
-			return fail(conn, PHASE_WRITE, EPIPE);
+			return IO_DONE; /* nobody listens any more: the read that follows tells */
 		if (result != IO_DONE)
 			return result;
 		conn->written += piece;

@@ -201,6 +201,7 @@ static void probe(struct visit *visit)
 	struct vm             *vm;
 
 	if (!choice->service->script->has_probe) {
+		failure_clear(&visit->outcome->failure); /* of a first try, if this is the second */
 		finish(visit);
 		return;
 	}

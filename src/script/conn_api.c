@@ -110,6 +110,22 @@ static struct handle *of_held(struct held *held)
 	return (struct handle *)(void *)((char *)held - offsetof(struct handle, held));
 }
 
+/* A probe's handle lives as long as its task, whatever the script does with it: registry[handle] = handle. That is
+ * cheaper than a finalizer, which keeps all that hangs on it until the collector has come by twice. */
+static void anchor(lua_State *L, struct handle *handle, lua_State *state)
+{
+	handle->anchor = state;
+	lua_pushvalue(L, -1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, handle);
+}
+
+/* To set what is there to nil takes no memory, so it cannot fail. */
+static void let_go(const struct handle *handle)
+{
+	lua_pushnil(handle->anchor);
+	lua_rawsetp(handle->anchor, LUA_REGISTRYINDEX, handle);
+}
+
 static void drop(struct held *held)
 {
 	struct handle *handle = of_held(held);
@@ -117,6 +133,8 @@ static void drop(struct held *held)
 	if (handle->owned)
 		conn_free(handle->conn);
 	handle->conn = NULL;
+	if (handle->anchor)
+		let_go(handle);
 }
 
 /* User values: the TLS facts once they were asked for, the host's name. */
@@ -134,6 +152,8 @@ static struct handle *push_handle(lua_State *L, struct task *task)
 		                   .since = loop_now(vm->loop),
 		                   .service = task->setup.service };
 	luaL_setmetatable(L, conn_type);
+	if (!vm->trusted)
+		anchor(L, handle, vm->state);
 	scope_hold(task->scope, &handle->held);
 	task->scope->opened++;
 	return handle;
@@ -420,7 +440,8 @@ static int method_starttls(lua_State *L)
 {
 	struct conn *conn = check_open(L);
 
-	luaL_argcheck(L, !conn_secure(conn), 1, "speaks TLS already");
+	if (conn_secure(conn))
+		return luaL_error(L, "conn speaks TLS already");
 	lua_settop(L, 2);
 	if (lua_isnil(L, 2)) {
 		lua_settop(L, 1);
@@ -578,8 +599,10 @@ void conn_api_register(lua_State *L)
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, method_close);
 	lua_setfield(L, -2, "__close");
-	lua_pushcfunction(L, collect);
-	lua_setfield(L, -2, "__gc");
+	if (vm_of(L)->trusted) {
+		lua_pushcfunction(L, collect);
+		lua_setfield(L, -2, "__gc");
+	}
 	lua_pushcfunction(L, conn_tostring);
 	lua_setfield(L, -2, "__tostring");
 	lua_pushboolean(L, false);

@@ -15,18 +15,19 @@
 struct lua_State;
 
 struct handle {
-	struct held     held;
-	const char     *mark; /* tells it from any other userdata of its size */
-	struct conn    *conn; /* NULL once closed or over */
-	struct scope   *scope;
-	struct task    *waiter;
-	struct observer observer;
-	moment          since;   /* opened */
-	const char     *host;    /* as the user named it */
-	const char     *service; /* NULL: none */
-	bool            owned;   /* opened by the script: it is freed with the handle */
-	bool            serves;  /* accepted: the other side is the client */
-	bool            writing; /* a part of some bytes is written; no others may come between */
+	struct held       held;
+	const char       *mark;   /* tells it from any other userdata of its size */
+	struct conn      *conn;   /* NULL once closed or over */
+	struct lua_State *anchor; /* NULL, or the state in which it is kept from the collector */
+	struct scope     *scope;
+	struct task      *waiter;
+	struct observer   observer;
+	moment            since;   /* opened */
+	const char       *host;    /* as the user named it */
+	const char       *service; /* NULL: none */
+	bool              owned;   /* opened by the script: it is freed with the handle */
+	bool              serves;  /* accepted: the other side is the client */
+	bool              writing; /* a part of some bytes is written; no others may come between */
 };
 
 /* Make the metatables. [-0, +0, m] */

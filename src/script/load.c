@@ -1,10 +1,10 @@
 #include "script/load.h"
 
+#include "script/chunk.h"
 #include "script/vm.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
@@ -12,19 +12,23 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { SOURCE_LIMIT = 256 * 1024, PATH_TEXT = 4096, FAULTS = 20, LIST = 64, MEMBERS = 1000 };
+enum { PATH_TEXT = 4096, FAULTS = 20, LIST = 64, MEMBERS = 1000 };
 
 static const char suffix[] = ".lua";
 static const char groups_file[] = "groups.lua";
 
-static void add_text(const char ***texts, size_t *count, const char *text)
+static bool add_text(const char ***texts, size_t *count, const char *text)
 {
-	const char **grown = catalogue_grow(*texts, count, sizeof **texts);
+	char        *copy = strdup(text);
+	const char **grown = copy ? catalogue_grow(*texts, count, sizeof **texts) : NULL;
 
-	if (!grown)
-		return;
+	if (!grown) {
+		free(copy);
+		return false;
+	}
 	*texts = grown;
-	grown[*count - 1] = strdup(text);
+	grown[*count - 1] = copy;
+	return true;
 }
 
 /* --- reading a script's table: everything here runs protected ---------------------------------- */
@@ -57,6 +61,23 @@ static void refuse(lua_State *L, const struct script *script, const char *format
 	lua_error(L);
 }
 
+/* [-0, +0, e] */
+static char *copied(lua_State *L, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		luaL_error(L, "not enough memory");
+	return copy;
+}
+
+/* [-0, +0, e] Add what stands on top of the stack. */
+static void add_top(lua_State *L, const char ***texts, size_t *count)
+{
+	if (!add_text(texts, count, lua_tostring(L, -1)))
+		luaL_error(L, "not enough memory");
+}
+
 /* [-0, +0, e] The text field `key` of the table on top; NULL if it is nil. The copy is the caller's. */
 static char *text_field(lua_State *L, struct script *script, const char *where, const char *key)
 {
@@ -64,7 +85,7 @@ static char *text_field(lua_State *L, struct script *script, const char *where, 
 	char *copy = NULL;
 
 	if (type == LUA_TSTRING)
-		copy = strdup(lua_tostring(L, -1));
+		copy = copied(L, lua_tostring(L, -1));
 	else if (type != LUA_TNIL)
 		blame(script, "%s%s must be a text", where, key);
 	lua_pop(L, 1);
@@ -177,16 +198,16 @@ static void read_default(lua_State *L, struct script *script, struct argument *a
 	switch (lua_getfield(L, -1, "default")) {
 	case LUA_TNIL:
 	case LUA_TSTRING:
-		argument->initial = lua_isnil(L, -1) ? NULL : strdup(lua_tostring(L, -1));
+		argument->initial = lua_isnil(L, -1) ? NULL : copied(L, lua_tostring(L, -1));
 		break;
 	case LUA_TNUMBER:
 		argument->type = ARGUMENT_NUMBER;
 		snprintf(text, sizeof text, "%.17g", lua_tonumber(L, -1));
-		argument->initial = strdup(text);
+		argument->initial = copied(L, text);
 		break;
 	case LUA_TBOOLEAN:
 		argument->type = ARGUMENT_BOOLEAN;
-		argument->initial = strdup(lua_toboolean(L, -1) ? "true" : "false");
+		argument->initial = copied(L, lua_toboolean(L, -1) ? "true" : "false");
 		break;
 	default:
 		blame(script, "%sdefault must be a text, a number, true or false", where);
@@ -219,10 +240,10 @@ static void read_argument(lua_State *L, struct script *script)
 		luaL_error(L, "not enough memory");
 	script->arguments = grown;
 	argument = &grown[script->argument_count - 1];
-	argument->name = strdup(name);
+	argument->name = copied(L, name);
 	argument->about = text_field(L, script, where, "about");
 	if (!argument->about)
-		argument->about = strdup("");
+		argument->about = copied(L, "");
 	read_default(L, script, argument, where);
 }
 
@@ -267,7 +288,7 @@ static void read_greeting(lua_State *L, struct script *script)
 	if (lua_pcall(L, 2, 0, 0) != LUA_OK)
 		blame(script, "greeting \"%s\": %s", lua_tostring(L, -4), lua_tostring(L, -1));
 	lua_settop(L, top);
-	add_text(&script->greetings, &script->greeting_count, lua_tostring(L, -1));
+	add_top(L, &script->greetings, &script->greeting_count);
 	lua_pop(L, 1);
 }
 
@@ -298,7 +319,7 @@ static void read_fields(lua_State *L, struct script *script)
 		if (lua_rawgeti(L, -1, i) != LUA_TSTRING)
 			blame(script, "fields[%d] must be a text", i);
 		else
-			add_text(&script->fields, &script->field_count, lua_tostring(L, -1));
+			add_top(L, &script->fields, &script->field_count);
 		lua_pop(L, 1);
 	}
 	lua_pop(L, 1);
@@ -356,23 +377,27 @@ static void read_group(lua_State *L, struct grouping *grouping)
 	const char   *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
 	struct group *grown;
 	struct group *group;
+	char         *copy;
 
 	if (!good_name(name) || !lua_istable(L, -1))
 		refuse(L, &grouping->file, "a group is NAME = { \"service\", ... }");
 	if (catalogue_group(grouping->catalogue, name))
 		return;
+	copy = copied(L, name);
 	grown = catalogue_grow(grouping->catalogue->groups, &grouping->catalogue->group_count, sizeof *grown);
-	if (!grown)
+	if (!grown) {
+		free(copy);
 		refuse(L, &grouping->file, "not enough memory");
+	}
 	grouping->catalogue->groups = grown;
 	group = &grown[grouping->catalogue->group_count - 1];
-	group->name = strdup(name);
+	group->name = copy;
 	if (lua_rawlen(L, -1) > MEMBERS)
 		refuse(L, &grouping->file, "%s has more than %d members", name, MEMBERS);
 	for (int i = 1; i <= (int)lua_rawlen(L, -1); i++) {
 		if (lua_rawgeti(L, -1, i) != LUA_TSTRING)
 			refuse(L, &grouping->file, "%s[%d] must be the name of a service", name, i);
-		add_text(&group->members, &group->member_count, lua_tostring(L, -1));
+		add_top(L, &group->members, &group->member_count);
 		lua_pop(L, 1);
 	}
 }
@@ -410,32 +435,6 @@ static void add_problem(struct catalogue *catalogue, const char *text)
 	add_text(&catalogue->problems, &catalogue->problem_count, text);
 }
 
-/* Read a regular file of at most SOURCE_LIMIT bytes; NULL, with the reason, if it is none such. Opening does
- * not wait for the other end of a pipe. */
-static char *read_source(const char *path, size_t *length, const char **reason)
-{
-	struct stat status;
-	int         fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	FILE       *file = fd < 0 ? NULL : fdopen(fd, "rb");
-	char       *source = NULL;
-
-	*reason = NULL;
-	if (!file) {
-		*reason = strerror(errno);
-		return NULL;
-	}
-	if (fstat(fileno(file), &status) != 0 || !S_ISREG(status.st_mode))
-		*reason = "not a regular file";
-	else if (status.st_size > SOURCE_LIMIT)
-		*reason = "larger than 256 KiB";
-	else if (!(source = malloc(SOURCE_LIMIT)))
-		*reason = "not enough memory";
-	else
-		*length = fread(source, 1, SOURCE_LIMIT, file);
-	fclose(file);
-	return source;
-}
-
 /* A state of its own for each file: what one does while it loads, no other can see. */
 static bool run_file(struct catalogue *catalogue, const char *path, bool trusted, int (*read)(lua_State *L),
                      void *argument)
@@ -453,14 +452,16 @@ static bool run_file(struct catalogue *catalogue, const char *path, bool trusted
 
 static bool read_file(struct catalogue *catalogue, struct script *file, const char *path)
 {
-	char        line[PATH_TEXT + 100];
-	const char *reason;
+	char *source = malloc(CHUNK_FILE);
+	char  line[PATH_TEXT + CHUNK_REASON], reason[CHUNK_REASON] = "not enough memory";
 
 	file->path = strdup(path);
-	file->source = read_source(path, &file->length, &reason);
-	if (file->source)
+	file->source = source;
+	if (source && chunk_read(path, source, CHUNK_FILE, &file->length, reason))
 		return true;
-	snprintf(line, sizeof line, "%s: %s", path, reason);
+	free(source);
+	file->source = NULL;
+	snprintf(line, sizeof line, "%s: %s", path, reason[0] ? reason : strerror(ENOENT));
 	add_problem(catalogue, line);
 	return false;
 }

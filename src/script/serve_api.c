@@ -214,9 +214,14 @@ static int listener_tostring(lua_State *L)
 	return 1;
 }
 
-const char *serve_api_member(unsigned n, int *is_method)
+bool serve_api_listens(lua_State *L, int index)
 {
-	unsigned count = sizeof methods / sizeof *methods - 1;
+	return luaL_testudata(L, index, listener_type) != NULL;
+}
+
+const char *serve_api_member(size_t n, bool *is_method)
+{
+	size_t count = sizeof methods / sizeof *methods - 1;
 
 	*is_method = n < count;
 	if (n < count)

@@ -3,6 +3,9 @@
 #ifndef SCRIPT_SERVE_API_H
 #define SCRIPT_SERVE_API_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 struct lua_State;
 struct tls_context;
 
@@ -18,7 +21,8 @@ int serve_api_pair(struct lua_State *L);
  * spot. It lasts as long as the Lua state. Raises why there is none. [-0, +0, e] */
 struct tls_context *serve_api_context(struct lua_State *L, const char *pem);
 
-/* The names of a listener's methods and facts: the n-th, or NULL behind the last. */
-const char *serve_api_member(unsigned n, int *is_method);
+/* Is the value at `index` a listener? The names of its methods and facts: the n-th, or NULL behind the last. */
+bool        serve_api_listens(struct lua_State *L, int index);
+const char *serve_api_member(size_t n, bool *is_method);
 
 #endif

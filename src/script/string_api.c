@@ -202,28 +202,27 @@ struct substitution {
 	lua_Integer           most, count; /* replacements */
 	size_t                copied;      /* bytes of the subject that are done with */
 	bool                  changed;
-	luaL_Buffer          *result; /* while it is being made */
 };
 
 /* [-0, +0, e] What an escape in the replacement stands for. */
-static void add_escape(lua_State *L, struct substitution *work, char letter)
+static void add_escape(lua_State *L, const struct substitution *work, luaL_Buffer *result, char letter)
 {
 	const struct pattern_match *match = &work->match;
 
 	if (letter == '%') {
-		luaL_addchar(work->result, '%');
+		luaL_addchar(result, '%');
 	} else if (letter == '0') {
-		luaL_addlstring(work->result, work->search.subject + match->start, match->end - match->start);
+		luaL_addlstring(result, work->search.subject + match->start, match->end - match->start);
 	} else if (letter >= '1' && letter <= '9') {
 		push_capture(L, &work->search, match, (size_t)(letter - '1'));
-		luaL_addvalue(work->result);
+		luaL_addvalue(result);
 	} else {
 		luaL_error(L, "invalid use of '%%' in replacement string");
 	}
 }
 
 /* [-0, +0, e] The replacement is a text. */
-static void add_text(lua_State *L, struct substitution *work)
+static void add_text(lua_State *L, struct substitution *work, luaL_Buffer *result)
 {
 	size_t      length;
 	const char *text = lua_tolstring(L, 3, &length);
@@ -231,11 +230,11 @@ static void add_text(lua_State *L, struct substitution *work)
 
 	while ((percent = memchr(text, '%', (size_t)(end - text))) != NULL) {
 		spend(L, 1);
-		luaL_addlstring(work->result, text, (size_t)(percent - text));
-		add_escape(L, work, percent + 1 < end ? percent[1] : '\0');
+		luaL_addlstring(result, text, (size_t)(percent - text));
+		add_escape(L, work, result, percent + 1 < end ? percent[1] : '\0');
 		text = percent + 2;
 	}
-	luaL_addlstring(work->result, text, (size_t)(end - text));
+	luaL_addlstring(result, text, (size_t)(end - text));
 	work->changed = true;
 }
 
@@ -252,33 +251,33 @@ static void ask(lua_State *L, const struct substitution *work)
 }
 
 /* [-0, +0, e] */
-static void add_answer(lua_State *L, struct substitution *work)
+static void add_answer(lua_State *L, struct substitution *work, luaL_Buffer *result)
 {
 	const struct pattern_match *match = &work->match;
 
 	ask(L, work);
 	if (!lua_toboolean(L, -1)) {
 		lua_pop(L, 1);
-		luaL_addlstring(work->result, work->search.subject + match->start, match->end - match->start);
+		luaL_addlstring(result, work->search.subject + match->start, match->end - match->start);
 	} else if (!lua_isstring(L, -1)) {
 		luaL_error(L, "invalid replacement value (a %s)", luaL_typename(L, -1));
 	} else {
-		luaL_addvalue(work->result);
+		luaL_addvalue(result);
 		work->changed = true;
 	}
 }
 
 /* [-0, +0, e] */
-static void replace(lua_State *L, struct substitution *work)
+static void replace(lua_State *L, struct substitution *work, luaL_Buffer *result)
 {
 	const struct pattern_match *match = &work->match;
 
 	vm_check(L);
-	luaL_addlstring(work->result, work->search.subject + work->copied, match->start - work->copied);
+	luaL_addlstring(result, work->search.subject + work->copied, match->start - work->copied);
 	if (lua_type(L, 3) == LUA_TNUMBER || lua_type(L, 3) == LUA_TSTRING)
-		add_text(L, work);
+		add_text(L, work, result);
 	else
-		add_answer(L, work);
+		add_answer(L, work, result);
 	work->copied = match->end;
 	work->count++;
 }
@@ -290,14 +289,12 @@ static void substitute(lua_State *L, struct substitution *work)
 	luaL_Buffer                  result;
 
 	luaL_buffinit(L, &result);
-	/* cppcheck-suppress autoVariables; it is used only below */
-	work->result = &result;
 	do
-		replace(L, work);
+		replace(L, work, &result);
 	while (work->count < work->most && !search->anchored &&
 	       find_next(L, search, work->copied, work->copied, &work->match));
 	if (work->changed) {
-		luaL_addlstring(work->result, search->subject + work->copied, search->length - work->copied);
+		luaL_addlstring(&result, search->subject + work->copied, search->length - work->copied);
 		luaL_pushresult(&result);
 	} else {
 		lua_pushvalue(L, 1);

@@ -287,14 +287,14 @@ static void judge(const struct task *task, enum exit exit, struct task_result *r
 		break;
 	case EXIT_MEMORY:
 		judge_broken(task, result, "script-killed",
-		             "used more memory than the 16 MiB that there are for all");
+		             task->setup.vm->excess ? task->setup.vm->excess : "found no memory left");
 		break;
 	case EXIT_STRAY_YIELD:
 		judge_broken(task, result, "script-error", "yielded by itself");
 		break;
 	case EXIT_CANCELLED:
 		result->end = TASK_CANCELLED;
-		failure_set(&result->failure, PHASE_SCRIPT, "cancelled", "interrupted");
+		failure_set(&result->failure, PHASE_SCRIPT, "", "interrupted");
 		break;
 	}
 }

@@ -1,5 +1,6 @@
 #include "script/vm.h"
 
+#include "script/chunk.h"
 #include "script/conn_api.h"
 #include "script/report_api.h"
 #include "script/scan_api.h"
@@ -16,7 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_THREADS = 1024, SOURCE_LIMIT = 256 * 1024 };
+enum { IDLE_THREADS = 1024 };
+
+/* A script of a trusted state looks up from its work after so many instructions, whether it is interrupted. */
+enum { LOOK_EVERY = 10000 };
 
 /* Garbage is looked for when memory is at so many per cent of what the last look left. Lua's own 200 would let a
  * thousand talkative servers take twice the room that they need. */
@@ -24,12 +28,36 @@ enum { GC_PAUSE = 150 };
 
 /* --- memory ---------------------------------------------------------------------------------- */
 
+/* Is a table to get a hash part so large? It is told by its size, a power of two of Lua's nodes, and by its being
+ * new and no object, whose type Lua would give in place of the old size.
+ *
+ * A script can choose numbers as keys so that all fall onto one place when the table grows: moving them there takes
+ * by the square of their number, seconds for some ten thousand, within a single instruction. */
+static bool is_large_hash(const void *block, size_t old, size_t size)
+{
+	enum { NODE = 24 };
+	size_t nodes = size / NODE;
+
+	return size > VM_KEYS * NODE && !block && old == 0 && size % NODE == 0 && (nodes & (nodes - 1)) == 0;
+}
+
+/* Which limit would be broken by a block of that size in place of one of `held` bytes; NULL: none. */
+static const char *excess(const struct vm *vm, const void *block, size_t old, size_t held, size_t size)
+{
+	size_t limit = vm->memory_limit + vm->task_count * VM_PROBE_MEMORY;
+
+	if (size > held && vm->memory - held + size > limit)
+		return "used more memory than the 16 MiB that there are for all";
+	if (!vm->trusted && is_large_hash(block, old, size))
+		return "made a table of more than 8192 keys";
+	return NULL;
+}
+
 /* Lua's allocator. It never refuses to make a block smaller, which Lua relies on. */
 static void *allocate(void *context, void *block, size_t old, size_t size)
 {
 	struct vm *vm = context;
 	size_t     held = block ? old : 0;
-	size_t     limit = vm->memory_limit + vm->task_count * VM_PROBE_MEMORY;
 	void      *moved;
 
 	if (size == 0) {
@@ -37,7 +65,8 @@ static void *allocate(void *context, void *block, size_t old, size_t size)
 		vm->memory -= held;
 		return NULL;
 	}
-	if (size > held && vm->memory - held + size > limit) {
+	vm->excess = excess(vm, block, old, held, size);
+	if (vm->excess) {
 		vm->retired = true;
 		return NULL;
 	}
@@ -94,20 +123,21 @@ static void tick(int signal)
 	lua_sethook(vm->on_processor, interrupt, LUA_MASKCOUNT, 1);
 }
 
-static void break_off(lua_State *L, lua_Debug *debug)
+/* Of every coroutine of a trusted state: those that a script makes inherit it. */
+static void look_up(lua_State *L, lua_Debug *debug)
 {
+	struct vm *vm = vm_of(L);
+
 	(void)debug;
-	lua_sethook(L, NULL, 0, 0);
+	if (!vm->interrupted)
+		return;
+	vm->interrupted = false;
 	luaL_error(L, "interrupted");
 }
 
-bool vm_interrupt(struct vm *vm)
+void vm_interrupt(struct vm *vm)
 {
-	if (!vm->on_processor)
-		return false;
-	lua_sethook(vm->on_processor, break_off, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT,
-	            1);
-	return true;
+	vm->interrupted = vm->on_processor != NULL;
 }
 
 bool vm_watch_thread(void)
@@ -134,6 +164,7 @@ void vm_enter(struct vm *vm, lua_State *thread, struct task *task, unsigned spen
 	vm->spent = spent;
 	vm->steps = VM_STEPS;
 	vm->killed = false;
+	vm->interrupted = false;
 	watched = vm;
 	vm->on_processor = thread;
 }
@@ -158,22 +189,20 @@ unsigned vm_leave(struct vm *vm)
 
 /* --- the sandbox ----------------------------------------------------------------------------- */
 
-/* [-0, +1, e] Read a library file of the scripts into a string; nil if it is not there. */
+/* [-0, +1, e] The text of a library file of the scripts; nil if it is not there. */
 static void push_file(lua_State *L, const char *path)
 {
-	FILE       *file = fopen(path, "rb");
-	luaL_Buffer text;
-	char       *bytes;
-	size_t      length;
+	size_t room = vm_of(L)->trusted ? CHUNK_FILE : CHUNK_LIBRARY, length;
+	char  *bytes = lua_newuserdatauv(L, room, 0);
+	char   reason[CHUNK_REASON];
 
-	if (!file) {
+	if (chunk_read(path, bytes, room, &length, reason))
+		lua_pushlstring(L, bytes, length);
+	else if (reason[0])
+		luaL_error(L, "%s: %s", path, reason);
+	else
 		lua_pushnil(L);
-		return;
-	}
-	bytes = luaL_buffinitsize(L, &text, SOURCE_LIMIT);
-	length = fread(bytes, 1, SOURCE_LIMIT, file);
-	fclose(file);
-	luaL_pushresultsize(&text, length);
+	lua_remove(L, -2);
 }
 
 static bool plain_name(const char *name)
@@ -421,7 +450,7 @@ static struct vm *make(const struct catalogue *catalogue, struct loop *loop, str
 	lua_gc(vm->state, LUA_GCINC, GC_PAUSE, 0, 0);
 	if (!vm_protected(vm, trusted ? prepare_trusted : prepare, NULL, error, sizeof error))
 		goto failed;
-	vm->memory_limit = trusted ? SIZE_MAX : vm->memory + VM_MEMORY;
+	vm->memory_limit = trusted ? SIZE_MAX / 2 : vm->memory + VM_MEMORY;
 	return vm;
 failed:
 	vm_free(vm);
@@ -498,6 +527,8 @@ lua_State *vm_take_thread(lua_State *L, int *reference)
 	} else {
 		thread = lua_newthread(L);
 	}
+	if (vm->trusted)
+		lua_sethook(thread, look_up, LUA_MASKCOUNT, LOOK_EVERY);
 	*reference = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_pop(L, 1);
 	return thread;

@@ -24,6 +24,7 @@ struct task;
 /* Beyond what the scripts themselves take; and for each probe that is running as much again as a server can
  * make it hold, so that no number of talkative servers uses up what is there for all. */
 enum { VM_MEMORY = 16 * 1024 * 1024, VM_PROBE_MEMORY = 128 * 1024 };
+enum { VM_KEYS = 8192 }; /* of a table that are not 1 to n */
 
 struct vm {
 	struct lua_State       *state;
@@ -36,6 +37,7 @@ struct vm {
 	bool                    trusted; /* no sandbox: see vm_new_trusted */
 
 	size_t      memory, memory_limit; /* bytes */
+	const char *excess; /* the limit that the last block asked for would have broken, or NULL */
 	struct pool pool;
 	size_t      steps; /* of matching strings, left to this resume */
 
@@ -43,6 +45,7 @@ struct vm {
 	struct lua_State *on_processor; /* NULL: none is */
 	volatile unsigned slice, spent; /* ticks: of this resume; of the task before it */
 	volatile bool     killed;       /* the coroutine went past its budget */
+	volatile bool     interrupted;  /* see vm_interrupt */
 
 	int *probes; /* registry references of the probes loaded so far, by script index */
 	int  idle;   /* registry reference of the array of idle coroutines */
@@ -56,9 +59,9 @@ struct vm *vm_new(const struct catalogue *catalogue, struct loop *loop, struct t
  * behind the scripts' own lib/, the whole of `scan`, no limit of memory or CPU time. */
 struct vm *vm_new_trusted(const struct catalogue *catalogue, struct loop *loop, struct tls_context *tls);
 
-/* Stop the script that is on the processor, with the error "interrupted". For a signal handler of the thread that
- * runs it. False: there is none. */
-bool vm_interrupt(struct vm *vm);
+/* Stop the script that is on the processor, if there is one, with the error "interrupted". For a signal handler of
+ * the thread that runs it. */
+void vm_interrupt(struct vm *vm);
 
 /* No task may be left. NULL is fine. */
 void vm_free(struct vm *vm);

@@ -1,6 +1,7 @@
 #include "workbench/check.h"
 
 #include "base/escape.h"
+#include "script/conn_api.h"
 #include "script/load.h"
 #include "script/vm.h"
 #include "workbench/lint.h"
@@ -70,9 +71,12 @@ static json_t *keys_of(lua_State *L, int depth)
 
 static int list_globals(lua_State *L)
 {
-	struct known *known = lua_touserdata(L, 1);
+	static const char code[] = "return _ENV";
+	struct known     *known = lua_touserdata(L, 1);
 
-	vm_environment(L);
+	if (!vm_compile(L, "globals", code, sizeof code - 1))
+		return lua_error(L);
+	lua_call(L, 0, 1);
 	lua_pushnil(L);
 	lua_setfield(L, -2, "_G");
 	known->globals = keys_of(L, 1);
@@ -80,16 +84,15 @@ static int list_globals(lua_State *L)
 	return 0;
 }
 
-/* conn_api.c keeps them as what its __index closes over. */
-static int list_methods(lua_State *L)
+static void list_members(struct known *known)
 {
-	struct known *known = lua_touserdata(L, 1);
+	const char *name;
+	bool        is_method;
 
-	luaL_getmetatable(L, "conn");
-	lua_getfield(L, -1, "__index");
-	if (lua_getupvalue(L, -1, 1))
-		known->methods = keys_of(L, 0);
-	return 0;
+	known->methods = json_object();
+	known->fields = json_object();
+	for (size_t n = 0; (name = conn_api_member(n, &is_method)) != NULL; n++)
+		json_object_set_new_nocheck(is_method ? known->methods : known->fields, name, json_true());
 }
 
 struct wanted {
@@ -134,16 +137,23 @@ static void learn_library(struct check *check, struct vm *vm, const struct sight
 	json_object_set_new_nocheck(check->known.libraries, wanted.name, wanted.members);
 }
 
+/* A state as the file will find it. */
+static struct vm *new_vm(const struct check *check)
+{
+	return check->catalogue.trusted > 0 ? vm_new_trusted(&check->catalogue, NULL, NULL)
+	                                    : vm_new(&check->catalogue, NULL, NULL);
+}
+
 static void learn(struct check *check)
 {
-	struct vm *vm = vm_new(&check->catalogue, NULL, NULL);
+	struct vm *vm = new_vm(check);
 	char       error[ERROR_TEXT];
 
 	check->known.libraries = json_object();
 	if (!vm)
 		return;
 	vm_protected(vm, list_globals, &check->known, error, sizeof error);
-	vm_protected(vm, list_methods, &check->known, error, sizeof error);
+	list_members(&check->known);
 	for (size_t i = 0; i < check->source.sighting_count; i++) {
 		const struct sighting *sighting = &check->source.sightings[i];
 
@@ -244,7 +254,7 @@ static int compile(lua_State *L)
 /* A file that does not compile has one finding, which is Lua's. */
 static bool compiles(struct check *check)
 {
-	struct vm *vm = vm_new(&check->catalogue, NULL, NULL);
+	struct vm *vm = new_vm(check);
 	char       error[ERROR_TEXT] = "not enough memory";
 	bool       good = vm && vm_protected(vm, compile, check, error, sizeof error);
 
@@ -346,21 +356,22 @@ static void examine(struct check *check, enum nature nature)
 	run_rules(check);
 }
 
-static bool check_file(const char *path, const char *const *folders, size_t folder_count, FILE *out)
+static bool check_file(const struct check_setup *setup, const char *path)
 {
-	struct check check = { .path = path };
+	struct check check = { .path = path, .catalogue = { .trusted = setup->trusted } };
 	enum nature  nature = nature_of(path);
 	bool         clean;
 
 	add_own_folder(&check, nature);
-	for (size_t i = 0; i < folder_count; i++)
-		add_folder(&check, folders[i]);
+	for (size_t i = 0; i < setup->folder_count; i++)
+		add_folder(&check, setup->folders[i]);
 	examine(&check, nature);
 	findings_sort(&check.findings);
-	print(&check, out);
+	print(&check, setup->out);
 	clean = check.findings.count == 0;
 	json_decref(check.known.globals);
 	json_decref(check.known.methods);
+	json_decref(check.known.fields);
 	json_decref(check.known.libraries);
 	source_free(&check.source);
 	findings_free(&check.findings);
@@ -369,12 +380,11 @@ static bool check_file(const char *path, const char *const *folders, size_t fold
 	return clean;
 }
 
-bool check_files(const char *const *files, size_t count, const char *const *folders, size_t folder_count,
-                 FILE *out)
+bool check_files(const struct check_setup *setup, const char *const *files, size_t count)
 {
 	bool clean = true;
 
 	for (size_t i = 0; i < count; i++)
-		clean = check_file(files[i], folders, folder_count, out) && clean;
+		clean = check_file(setup, files[i]) && clean;
 	return clean;
 }

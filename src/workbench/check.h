@@ -11,9 +11,15 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Check the files: all findings of each, "path:line: what is wrong", or "ok path". `folders` are those of the
- * scripts, where libraries are; what is no folder is passed over. True: nothing was found. */
-bool check_files(const char *const *files, size_t count, const char *const *folders, size_t folder_count,
-                 FILE *out);
+struct check_setup {
+	const char *const
+	      *folders; /* of the scripts, where libraries are; what is no folder is passed over */
+	size_t folder_count;
+	bool   trusted; /* the files will run without sandbox */
+	FILE  *out;
+};
+
+/* Check the files: all findings of each, "path:line: what is wrong", or "ok path". True: nothing was found. */
+bool check_files(const struct check_setup *setup, const char *const *files, size_t count);
 
 #endif

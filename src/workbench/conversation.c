@@ -369,35 +369,42 @@ static void put_json(struct buffer *out, const json_t *value)
 	free(text);
 }
 
-static void put_record(struct buffer *out, const json_t *record)
+/* "R= {...}", a line for each member. */
+static void put_members(struct buffer *out, char who, const json_t *object)
 {
-	static const char *const members[] = { "state", "data", "warnings", "error" };
-	const char              *before = "R= {";
-	const json_t            *value;
+	const char *key;
+	json_t     *value;
+	bool        first = true;
 
-	for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
-		value = json_object_get(record, members[i]);
-		if (!value)
-			continue;
-		buffer_format(out, "%s\"%s\": ", before, members[i]);
+	json_object_foreach ((json_t *)object, key, value) {
+		buffer_format(out, first ? "%c= {\"%s\": " : ",\n%c=  \"%s\": ", who, key);
 		put_json(out, value);
-		before = ",\nR=  ";
+		first = false;
 	}
-	buffer_text(out, "}\n");
+	if (!first)
+		buffer_text(out, "}\n");
 }
 
-/* The errno is the machine's business. */
-void reported_write(struct buffer *out, const struct reported *reported)
+/* What is recorded of an error, without the errno, which is the machine's business. */
+static json_t *error_of(const json_t *record)
 {
-	json_t *record = json_copy(reported->record);
 	json_t *error = json_copy(json_object_get(record, "error"));
 
 	json_object_del(error, "errno");
-	if (error)
-		json_object_set_new(record, "error", error);
+	return error;
+}
+
+void reported_write(struct buffer *out, const struct reported *reported)
+{
+	static const char *const kept[] = { "state", "data", "warnings" };
+	json_t                  *members = json_object();
+
+	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+		json_object_set(members, kept[i], json_object_get(reported->record, kept[i]));
+	json_object_set_new(members, "error", error_of(reported->record));
 	put_report_lines(out, &reported->text);
-	put_record(out, record);
-	json_decref(record);
+	put_members(out, 'R', members);
+	json_decref(members);
 }
 
 /* What the certificate was, so that a probe that looks at it finds it again. */
@@ -405,9 +412,8 @@ static void put_facts(struct buffer *out, const json_t *facts)
 {
 	if (!json_is_object(facts))
 		return;
-	buffer_text(out, "T= ");
-	put_json(out, facts);
-	buffer_text(out, "\n\n");
+	put_members(out, 'T', facts);
+	buffer_text(out, "\n");
 }
 
 void conversation_write(struct buffer *out, const char *about, const struct head *head,

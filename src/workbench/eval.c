@@ -37,10 +37,10 @@ bool eval_target(struct target *target, bool *tls, const struct catalogue *catal
 static void told(void *owner, const struct handle *handle, double ms, enum event event, const char *bytes,
                  size_t length)
 {
-	char name[TARGET_NAME + 16];
+	char name[PROGRAM_LABEL];
 
 	(void)owner;
-	snprintf(name, sizeof name, "%s:%u", handle->host, address_port(conn_remote(handle->conn)));
+	program_label(handle, name);
 	trace_said(stderr, name, 0, handle->serves, ms, event, bytes, length);
 }
 
@@ -84,7 +84,7 @@ static int ending(struct program *program, enum task_end end)
 	int status = status_of(end);
 
 	if (end != TASK_RETURNED)
-		program_complain(program);
+		program_complain(program, "scan: ");
 	else if (!program_inspect(program, read_status, &status))
 		status = EVAL_BROKEN;
 	return status != 0 ? status : status_of(program_lost(program));
@@ -101,7 +101,7 @@ static int run(struct program *program, const struct eval *eval)
 	else if (!program_inspect(program, set_arg, (void *)eval))
 		return EVAL_BROKEN;
 	if (program_load(program, &piece) != LOAD_DONE) {
-		program_complain(program);
+		program_complain(program, "scan: ");
 		return EVAL_BROKEN;
 	}
 	return ending(program, program_run(program));
@@ -119,7 +119,7 @@ static int open_and_run(struct program *program, const struct eval *eval)
 		return refuse(error);
 	if (program_open(program, &target, tls) == TASK_RETURNED)
 		return run(program, eval);
-	program_complain(program);
+	program_complain(program, "scan: ");
 	return EVAL_FAILED;
 }
 

@@ -23,16 +23,13 @@ struct linting {
 	enum role (*roles)[FUNCTION_PARAMETERS]; /* of each function's parameters */
 };
 
-/* The facts of a conn; conn_api.c has its methods. */
-static const char *const fields[] = {
-	"host", "address", "port", "local_address", "service", "tls", "unread"
-};
+/* What conn.tls may hold, see tls_facts. */
 static const char *const facts[] = { "version",  "cipher",     "subject",   "issuer",
 	                             "names",    "not_before", "not_after", "days_left",
 	                             "key",      "sha256",     "verified",  "verify_error",
 	                             "problems", "settings",   "handshake", "client_certificate" };
 
-enum { FIELDS = sizeof fields / sizeof *fields, FACTS = sizeof facts / sizeof *facts };
+enum { FACTS = sizeof facts / sizeof *facts };
 
 /* --- findings -------------------------------------------------------------------------------- */
 
@@ -274,7 +271,7 @@ static void look_at_conn(const struct linting *linting, const struct sighting *s
 	bool         method = json_object_get(linting->known->methods, sighting->name) != NULL;
 
 	if (sighting->kind == SIGHT_MEMBER)
-		add_names(&names, fields, FIELDS);
+		add_keys(&names, linting->known->fields);
 	add_keys(&names, linting->known->methods);
 	if (!holds(&names, sighting->name))
 		findings_add(

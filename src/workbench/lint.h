@@ -29,7 +29,7 @@ void findings_free(struct findings *findings);
 /* What there is: objects whose keys are names. The value of one that has members, a global such as string or a
  * library, is such an object itself; else it is true. */
 struct known {
-	json_t *globals, *methods, *libraries;
+	json_t *globals, *methods, *fields, *libraries; /* methods, fields: of conn */
 };
 
 /* `script` has what it declares. */

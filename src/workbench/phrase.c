@@ -333,17 +333,20 @@ static bool opens(const char *bytes, size_t length)
 
 static bool quote_byte(struct buffer *out, unsigned char byte)
 {
+	static const char digits[] = "0123456789abcdef";
+	const char        hex[] = { '\\', 'x', digits[byte >> 4], digits[byte & 15] };
+
 	switch (byte) {
 	case '\r':
-		return buffer_text(out, "\\r");
+		return buffer_append(out, "\\r", 2);
 	case '\n':
-		return buffer_text(out, "\\n");
+		return buffer_append(out, "\\n", 2);
 	case '\t':
-		return buffer_text(out, "\\t");
+		return buffer_append(out, "\\t", 2);
 	case '\\':
-		return buffer_text(out, "\\\\");
+		return buffer_append(out, "\\\\", 2);
 	default:
-		return buffer_format(out, "\\x%02x", byte);
+		return buffer_append(out, hex, sizeof hex);
 	}
 }
 

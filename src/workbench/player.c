@@ -273,6 +273,8 @@ static struct shown show(const char *bytes, size_t length)
 	struct buffer text;
 	bool          cut = length > SHOWN;
 
+	if (length > 1 && bytes[0] == HANDSHAKE && bytes[1] == 3)
+		return (struct shown){ "(a TLS handshake)" };
 	if (!cut && length >= 2 && memcmp(bytes + length - 2, "\r\n", 2) == 0)
 		length -= 2;
 	buffer_init(&text, sizeof shown.text - 4);
@@ -468,12 +470,15 @@ static bool expect(struct player *player, struct side *side, const struct step *
 {
 	const struct turn *turn = step->turn;
 	size_t             length = heard_length(side, turn);
+	const char        *bytes = buffer_bytes(&side->heard);
+	bool               bare;
 
 	if (length == 0)
 		return side->gone && missing(player, side, turn);
-	if (!phrase_fits(&turn->words, buffer_bytes(&side->heard), length))
-		return blame(player, turn->line, "the client says \"%s\", where \"%s\" is due",
-		             show(buffer_bytes(&side->heard), length).text, turn->text);
+	bare = turn->whole_line && (length == 1 || bytes[length - 2] != '\r');
+	if (!phrase_fits(&turn->words, bytes, length))
+		return blame(player, turn->line, "the client says \"%s\", where \"%s%s\" is due",
+		             show(bytes, length).text, turn->text, bare ? "\\r\\n" : "");
 	buffer_consume(&side->heard, length);
 	return next_step(player);
 }

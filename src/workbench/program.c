@@ -61,9 +61,25 @@ static void complain(const char *prefix, const char *text)
 	}
 }
 
+/* Is a function of the user's in it? If not, the message has said as much. */
+static bool tells_more(const char *traceback)
+{
+	static const char main[] = "in main chunk";
+
+	for (const char *line = strchr(traceback, '\n'); line; line = strchr(line + 1, '\n')) {
+		size_t length = strcspn(line + 1, "\n");
+
+		if (strncmp(line + 1, "\t[C]:", 5) != 0 && !memmem(line + 1, length, main, strlen(main)))
+			return true;
+	}
+	return false;
+}
+
 /* A traceback has its lines indented by a tab, which would be escaped. */
 static void complain_where(const char *traceback)
 {
+	if (!tells_more(traceback))
+		return;
 	while (*traceback) {
 		size_t length = strcspn(traceback, "\n");
 		bool   indented = *traceback == '\t';
@@ -84,11 +100,11 @@ static void describe(char *text, size_t size, const struct task_result *result)
 		snprintf(text, size, "%s", failure->message);
 }
 
-void program_complain(struct program *program)
+void program_complain(struct program *program, const char *prefix)
 {
 	if (!program->message)
 		return;
-	complain("scan: ", program->message);
+	complain(prefix, program->message);
 	if (program->traceback)
 		complain_where(program->traceback);
 }
@@ -121,27 +137,42 @@ static void print_safely(const char *text, size_t length)
 	}
 }
 
+static void announce(const struct program *program, bool begins)
+{
+	if (program->setup.printing)
+		program->setup.printing(program->setup.owner, begins);
+}
+
+/* Upvalue 1: the program. */
 static int print(lua_State *L)
 {
-	int count = lua_gettop(L);
+	const struct program *program = lua_touserdata(L, lua_upvalueindex(1));
+	int                   count = lua_gettop(L);
 
+	luaL_checkstack(L, 2, NULL);
+	for (int i = 1; i <= count; i++) {
+		luaL_tolstring(L, i, NULL);
+		lua_replace(L, i);
+	}
+	announce(program, true);
 	for (int i = 1; i <= count; i++) {
 		size_t      length;
-		const char *text = luaL_tolstring(L, i, &length);
+		const char *text = lua_tolstring(L, i, &length);
 
 		if (i > 1)
 			putchar('\t');
 		print_safely(text, length);
-		lua_pop(L, 1);
 	}
 	putchar('\n');
 	fflush(stdout);
+	announce(program, false);
 	return 0;
 }
 
 static int guard_print(lua_State *L)
 {
-	lua_pushcfunction(L, print);
+	lua_settop(L, 1);
+	lua_pushcclosure(L, print, 1);
 	lua_setglobal(L, "print");
 	return 0;
 }
@@ -156,9 +187,11 @@ static void lost(void *owner, const struct task_result *result)
 	if (program->lost == TASK_RETURNED || result->end == TASK_BROKEN)
 		program->lost = result->end;
 	describe(text, sizeof text, result);
+	announce(program, true);
 	complain("scan: in a task for which nobody waited: ", text);
 	if (result->traceback && result->end == TASK_BROKEN)
 		complain_where(result->traceback);
+	announce(program, false);
 }
 
 static void told(void *owner, const struct handle *handle, double ms, enum event event, const char *bytes,
@@ -212,7 +245,7 @@ struct program *program_new(const struct program_setup *setup)
 		goto failed;
 	program->nudge.data = program;
 	if (isatty(STDOUT_FILENO))
-		vm_protected(program->vm, guard_print, NULL, error, sizeof error);
+		vm_protected(program->vm, guard_print, program, error, sizeof error);
 	return program;
 failed:
 	vm_free(program->vm);
@@ -294,7 +327,8 @@ static int load(lua_State *L)
 	struct loading *loading = lua_touserdata(L, 1);
 	struct program *program = loading->program;
 
-	luaL_unref(L, LUA_REGISTRYINDEX, program->call);
+	if (program->call != 0)
+		luaL_unref(L, LUA_REGISTRYINDEX, program->call);
 	program->call = 0;
 	if (compile(L, loading->piece) == LUA_OK) {
 		keep(L, program, loading->piece);
@@ -421,11 +455,14 @@ enum task_end program_open(struct program *program, const struct target *target,
 	return program_run(program);
 }
 
-void program_interrupt(struct program *program)
+bool program_interrupt(struct program *program)
 {
+	if (program->interrupted)
+		return false;
 	program->interrupted = true;
-	if (!vm_interrupt(program->vm))
-		uv_async_send(&program->nudge);
+	vm_interrupt(program->vm);
+	uv_async_send(&program->nudge); /* it may be about to wait */
+	return true;
 }
 
 /* --- waiting for input ----------------------------------------------------------------------- */
@@ -445,11 +482,11 @@ static bool watch(struct program *program, int fd)
 	return program->input_fd == fd;
 }
 
-bool program_await(struct program *program, int fd)
+bool program_await(struct program *program, int fd, loop_turn *turn, void *owner)
 {
 	program->interrupted = false;
 	while (watch(program, fd) && !can_read(fd) && !program->interrupted)
-		loop_run(program->loop, NULL, NULL);
+		loop_run(program->loop, turn, owner);
 	return !program->interrupted;
 }
 
@@ -460,14 +497,25 @@ const struct failure *program_failure(const struct program *program)
 	return &program->result.failure;
 }
 
+const char *program_words(const struct program *program)
+{
+	return program->message ? program->message : "";
+}
+
 enum task_end program_lost(const struct program *program)
 {
 	return program->lost;
 }
 
-struct loop *program_loop(struct program *program)
+void program_label(const struct handle *handle, char label[PROGRAM_LABEL])
 {
-	return program->loop;
+	const struct address *remote = conn_remote(handle->conn);
+
+	if (address_family(remote) == AF_UNSPEC)
+		snprintf(label, PROGRAM_LABEL, "%s", handle->host);
+	else
+		snprintf(label, PROGRAM_LABEL, strchr(handle->host, ':') ? "[%s]:%u" : "%s:%u", handle->host,
+		         address_port(remote));
 }
 
 struct inspection {

@@ -23,6 +23,8 @@ struct program_setup {
 	/* What is said on a connection; may be NULL. */
 	void (*told)(void *owner, const struct handle *handle, double ms, enum event event, const char *bytes,
 	             size_t length);
+	/* Something is about to be printed by a task, and has been; may be NULL. */
+	void (*printing)(void *owner, bool begins);
 	void *owner;
 };
 
@@ -51,16 +53,19 @@ enum task_end program_run(struct program *program);
 /* Both: connect to the target, with TLS from the first byte or without, and let the global `conn` be it. */
 enum task_end program_open(struct program *program, const struct target *target, bool tls);
 
-/* End program_run with TASK_CANCELLED. From a signal handler: of what is running, or waits. */
-void program_interrupt(struct program *program);
+/* For a signal handler: break off what runs, or waits, or program_await. False: it was told to already, and has not
+ * come to it yet. */
+bool program_interrupt(struct program *program);
 
-/* Serve the loop until a byte can be read from the descriptor. False: it was interrupted instead. */
-bool program_await(struct program *program, int fd);
+/* Serve the loop until a byte can be read from the descriptor; `turn` is as for loop_run. False: it was interrupted
+ * instead. */
+bool program_await(struct program *program, int fd, loop_turn *turn, void *owner);
 
-/* Put into words, on standard error, why the code could not be loaded or how it ended. */
-void program_complain(struct program *program);
+/* Put into words, on standard error and behind `prefix`, why the code could not be loaded or how it ended. */
+void program_complain(struct program *program, const char *prefix);
 
 const struct failure *program_failure(const struct program *program); /* of a run */
+const char           *program_words(const struct program *program);   /* the same in words, or "" */
 
 /* The worst end of a spawned task for which nobody waited; TASK_RETURNED: there was none. */
 enum task_end program_lost(const struct program *program);
@@ -69,6 +74,8 @@ enum task_end program_lost(const struct program *program);
  * returned, as table.pack makes it. [-2, ...] False: it raised; the text has been printed to standard error. */
 bool program_inspect(struct program *program, int (*function)(struct lua_State *L), void *argument);
 
-struct loop *program_loop(struct program *program);
+/* Whom a connection is with, in words. */
+enum { PROGRAM_LABEL = TARGET_NAME + 16 };
+void program_label(const struct handle *handle, char label[PROGRAM_LABEL]);
 
 #endif

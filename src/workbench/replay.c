@@ -237,6 +237,7 @@ static struct settings settings_of(const struct settings *given, const struct he
 	if (head->deadline > 0)
 		settings.deadline = head->deadline;
 	settings.retries = 0;
+	settings.wordless = false;
 	return settings;
 }
 

@@ -8,13 +8,11 @@
 
 enum { NAME_MOST = 60, FILE_TEXT = 2048 };
 
-/* PORT is " port = 1234," or nothing. */
 static const char probe[] = "-- %s: what it is, and where it is described (RFC ...).\n"
 			    "return {\n"
 			    "  about = \"%s: in a few words\",\n"
 			    "  services = { { name = \"%s\"%s } },\n"
-			    "  greeting = \"^%s ready\", -- what its first line looks like; leave it out "
-			    "where the client speaks first\n"
+			    "  greeting = \"^%s ready\", -- leave it out where the client speaks first\n"
 			    "  probe = function(conn, report)\n"
 			    "    report(\"banner\", conn:readline())\n"
 			    "    conn:write(\"QUIT\\r\\n\")\n"
@@ -87,10 +85,6 @@ bool scaffold_make(const char *name, uint16_t port, char *said, size_t size)
 	snprintf(talk, sizeof talk, conversation, name, name, header, name, name, name);
 	snprintf(script_path, sizeof script_path, "%s.lua", name);
 	snprintf(talk_path, sizeof talk_path, "%s.conversation", name);
-	if (access(talk_path, F_OK) == 0) {
-		snprintf(said, size, "%s: is there already", talk_path);
-		return false;
-	}
 	if (!write_new(script_path, script, said, size))
 		return false;
 	if (!write_new(talk_path, talk, said, size)) {

@@ -9,8 +9,9 @@ import subprocess
 import threading
 import unicodedata
 
-from harness import (LINES, PATIENCE, Reader, Server, closed_port, expect, expect_in, expect_not_in, expect_true,
+from harness import (CUT_SHORT, LINES, PATIENCE, Reader, Server, closed_port, expect, expect_in, expect_not_in, expect_true,
                      finish, folder, greeter, hear_out, read, run, scan, silent_port, start, test)
+
 
 def lines_of(text):
     """A server that says this and closes."""
@@ -103,6 +104,14 @@ def _():
         expect_in("0.4 s", done.out)
 
 
+@test("nor does it wait for a connect time-out, or for the end of a TLS handshake")
+def _():
+    with silent_port() as silent, greeter() as server:
+        done = scan("--json", "-s", f"ldap={silent},ldaps={server.port}", "--deadline", 0.4, "127.0.0.1")
+        expect_true(0.4 <= done.seconds < 1.5, f"took {done.seconds:.2f} s")
+        expect({found["service"]: found["state"] for found in done.records}, {"ldap": "filtered", "ldaps": "open"})
+
+
 # --- order and time --------------------------------------------------------------------------------------------------
 
 @test("services keep their order though they answer in another")
@@ -138,7 +147,8 @@ def _():
         expect_true(last.wait(20), "nobody reads")
     with folder(lines_lua=LINES) as path, lines_of(b"quick\n") as one, Server(slow) as two, \
             lines_of(b"late\n") as three:
-        process = start("-S", path, "-s", f"one={one.port},two={two.port},three={three.port}", "127.0.0.1")
+        process = start("-S", path, "-s", f"one={one.port},two={two.port},three={three.port}", "127.0.0.1",
+                        "--reply-timeout", 60, "--deadline", 90)
         reader = Reader(process.stdout)
         seen = [reader.line() for _ in range(5)]
         expect(seen, [b"Testing 127.0.0.1:\n", b"port %d (one) open.\n" % one.port, b"quick\n",
@@ -147,6 +157,18 @@ def _():
         expect(reader.line(), b"another\n")
         last.set()
         expect(reader.lines(), [b"port %d (three) open.\n" % three.port, b"late\n"])
+        finish(process)
+
+
+@test("a verdict does not wait for the services behind it")
+def _():
+    with closed_port() as closed, silent_port() as silent:
+        process = start("-s", f"telnet={closed},ldap={silent}", "127.0.0.1", "--connect-timeout", 60, "--deadline", 90,
+                        env=CUT_SHORT)
+        reader = Reader(process.stdout)
+        expect([reader.line(), reader.line()],
+               [b"Testing 127.0.0.1:\n", b"port %d (telnet) not open: [connect] Connection refused\n" % closed])
+        process.terminate()
         finish(process)
 
 

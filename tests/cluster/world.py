@@ -21,8 +21,9 @@ NAMES = {"greets.test": "127.0.3.1", "closed.test": "127.0.3.2"}
 GREETING = [f"127.0.2.{number}" for number in range(0, 64, 3)] + ["127.0.3.1", "::1"]
 SILENT = "127.0.2.33"  # one of them
 TARGETS = "# two machines, a range, names, a port\n127.0.1.2-3\n127.0.2.0/26\ngreets.test\nclosed.test:2222\n::1\n"
+TARGET_COUNT = 2 + 64 + 3
 INSIDE = "SCAN_CLUSTER_WORLD"
-PATIENCE = 20  # seconds that anything may take
+PATIENCE = 40  # seconds that anything may take
 
 
 class Trouble(Exception):
@@ -30,13 +31,12 @@ class Trouble(Exception):
 
 
 def enter():
-    """Run this program again as the first process of a new world, and end with it. False: the machine allows none."""
+    """Run this program again as the first process of a new world, and end with it. Trouble: the machine allows none."""
     if os.environ.get(INSIDE) == str(os.getpid()):
-        return True
+        return
     words = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork",
              "--kill-child", "--mount-proc"]
-    if subprocess.run([*words, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
-        return False
+    do(*words, "true")
     world = subprocess.Popen([*words, sys.executable, "-B", *sys.argv],
                              env={**os.environ, INSIDE: "1"})  # the number that it will have there
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
@@ -45,34 +45,27 @@ def enter():
 
 
 def furnish(scan):
-    """Loopback, names, the room with the program in it, and root's home; what is at home stays unseen and untouched."""
-    scripts = Path(scan).resolve().parent / "scripts"
+    """Loopback, the room with the program in it, and an /etc of our own, with names and with root's homes."""
     do("ip", "link", "set", "lo", "up")
     for address in MACHINES.values():  # some look names up only where there is an address other than 127.0.0.1
         do("ip", "address", "add", f"{address}/8", "dev", "lo")
     do("hostname", "head")
     do("mount", "-t", "tmpfs", "-o", "mode=755", "cluster", "/run")
-    for folder in ("bin", "tmp", "shared", "etc"):
+    for folder in ("bin", "tmp", "shared", *MACHINES):
         (ROOM / folder).mkdir(parents=True)
     shutil.copy(scan, ROOM / "bin/scan")
-    shutil.copytree(scripts, ROOM / "bin/scripts")
-    os.environ["PATH"] = f"{ROOM}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    os.environ["TMPDIR"] = str(ROOM / "tmp")
+    shutil.copytree(Path(scan).resolve().parent / "scripts", ROOM / "bin/scripts")
+    do("cp", "-a", "/etc", ROOM / "etc")
+    do("mount", "--bind", ROOM / "etc", "/etc")
     hosts = {"localhost": "127.0.0.1", **MACHINES, **NAMES}
-    put("/etc/hosts", "".join(f"{address} {name}\n" for name, address in hosts.items()))
-    put("/etc/shadow", "root:*:19000:0:99999:7:::\n")
+    Path("/etc/hosts").write_text("".join(f"{address} {name}\n" for name, address in hosts.items()))
+    Path("/etc/shadow").write_text("root:*:19000:0:99999:7:::\n")
     for machine in MACHINES:
-        (ROOM / machine).mkdir()
-        users = f"root:x:0:0:root:{ROOM}/{machine}:/bin/sh\nsshd:x:100:65534::/run/sshd:/bin/false\n"
-        (ROOM / "etc" / f"passwd-{machine}").write_text(users)
-    do("mount", "--bind", ROOM / "etc/passwd-head", "/etc/passwd")
-    os.environ["HOME"] = str(ROOM / "head")
-
-
-def put(path, text):
-    file = ROOM / "etc" / Path(path).name
-    file.write_text(text)
-    do("mount", "--bind", file, path)
+        Path(f"/etc/passwd-{machine}").write_text(f"root:x:0:0:root:{ROOM}/{machine}:/bin/sh\n"
+                                                  "sshd:x:100:65534::/run/sshd:/bin/false\n")
+    shutil.copy("/etc/passwd-head", "/etc/passwd")
+    os.environ.update(HOME=str(ROOM / "head"), TMPDIR=str(ROOM / "tmp"),
+                      PATH=f"{ROOM}/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 
 
 def do(*command):
@@ -86,12 +79,11 @@ def do(*command):
 def daemon(machine, *command):
     """Start a daemon on one of the machines; its log is a file of its name there."""
     log = ROOM / machine / f"{Path(command[0]).name}.log"
-    settle = f'hostname {machine} && mount --bind {ROOM}/etc/passwd-{machine} /etc/passwd && exec "$@"'
+    settle = f'hostname {machine} && mount --bind /etc/passwd-{machine} /etc/passwd && exec "$@"'
     with open(log, "ab") as output:
-        process = subprocess.Popen(["unshare", "--mount", "--uts", "sh", "-c", settle, "-", *map(str, command)],
-                                   stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOM / machine,
-                                   env={**os.environ, "HOME": str(ROOM / machine)})
-    return process, log
+        subprocess.Popen(["unshare", "--mount", "--uts", "sh", "-c", settle, "-", *map(str, command)],
+                         stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOM / machine,
+                         env={**os.environ, "HOME": str(ROOM / machine)})
 
 
 def wait_for(what, condition, pause=0.02):
@@ -111,21 +103,21 @@ def listens(host, port):
 
 def scans():
     """The scans that run: their numbers."""
-    return [int(entry) for entry in filter(str.isdigit, os.listdir("/proc")) if executable(entry) == str(ROOM / "bin/scan")]
+    return [int(entry) for entry in filter(str.isdigit, os.listdir("/proc")) if runs_scan(entry)]
 
 
-def executable(pid):
+def runs_scan(pid):
     try:
-        return os.readlink(f"/proc/{pid}/exe")
+        return os.path.samefile(f"/proc/{pid}/exe", ROOM / "bin/scan")
     except OSError:  # it ended meanwhile, or is dead already
-        return None
+        return False
 
 
 class Greeters:
     """The targets. They count who comes."""
 
     def __init__(self):
-        self.visits, self.taken, self.held = Counter(), [], []
+        self.visits, self.taken = Counter(), []
         self.silent, self.lock = False, threading.Lock()
         for address in GREETING:
             listener = socket.create_server((address, 22), backlog=64,

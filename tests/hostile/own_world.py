@@ -167,8 +167,12 @@ class NameServer:
     def serve_streams(self):
         while True:
             sock, _ = self.streams.accept()
-            with sock:
-                query = sock.recv(2000)[2:]
+            threading.Thread(target=self.serve_stream, args=(sock,), daemon=True).start()
+
+    def serve_stream(self, sock):
+        with sock, sock.makefile("rb") as file:
+            while length := file.read(2):
+                query = file.read(int.from_bytes(length, "big"))
                 name, kind, _ = question(query)
                 said = told(query, self.answer(name, kind))
                 sock.sendall(struct.pack(">H", len(said)) + said)

@@ -74,6 +74,8 @@ static void refuses_what_is_none(void **state)
 		"fe80::1%0",
 		"fe80::1%4294967297",
 		"fe80::1%-1",
+		"fe80::1%+1",
+		"fe80::1% 1",
 		"1.2.3.4%lo",
 		"::1/64",
 		"::ffff:1.2.3",
@@ -140,8 +142,8 @@ static void keeps_ports(void **state)
 
 static void compares_without_ports(void **state)
 {
-	static const char *const texts[] = { "192.0.2.7",  "192.0.2.8",       "::1", "::2", "fe80::1",
-		                             "fe80::1%lo", "::ffff:192.0.2.7" };
+	static const char *const texts[] = { "0.0.0.0", "::",      "192.0.2.7",  "192.0.2.8",       "::1",
+		                             "::2",     "fe80::1", "fe80::1%lo", "::ffff:192.0.2.7" };
 	size_t                   count = sizeof texts / sizeof *texts;
 
 	(void)state;

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -272,16 +271,6 @@ static void any_bytes_at_all_make_a_record(void **state)
 	}
 }
 
-static void other_countries_write_numbers_the_same(void **state)
-{
-	(void)state;
-	setlocale(LC_ALL, "de_DE.UTF-8");
-	report_set(&outcome.report, "half", json_real(0.5));
-	outcome.ms = 1.5;
-	json_decref(record());
-	setlocale(LC_ALL, "C");
-}
-
 /* What does not fit is not left out: there is no record then. */
 static void a_full_buffer_is_said_to_be_full(void **state)
 {
@@ -316,7 +305,6 @@ int main(void)
 		with_record(lists_and_trees_are_looked_through),
 		with_record(every_place_for_foreign_bytes_is_looked_at),
 		with_record(any_bytes_at_all_make_a_record),
-		with_record(other_countries_write_numbers_the_same),
 		with_record(a_full_buffer_is_said_to_be_full),
 	};
 

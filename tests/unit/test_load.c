@@ -106,6 +106,7 @@ static void reads_what_a_script_declares(void **state)
 	assert_false(script->services[0].tls || script->services[0].optional);
 	assert_true(script->services[1].tls && script->services[1].optional);
 	assert_int_equal(script->services[2].port, 0);
+	assert_null(catalogue_port(&catalogue, 0));
 	assert_int_equal(script->greeting_count, 2);
 	assert_string_equal(script->greetings[1], "y$");
 	assert_int_equal(script->argument_count, 3); /* by name */
@@ -170,6 +171,7 @@ static void the_first_of_a_name_overrides(void **state)
 	assert_int_equal(catalogue.problem_count, 1);
 	assert_string_equal(catalogue_group(&catalogue, "g")->members[0], "mine");
 	assert_non_null(catalogue_group(&catalogue, "h"));
+	assert_int_equal(catalogue.group_count, 2);
 }
 
 static void names_what_is_wrong_and_goes_on(void **state)

@@ -315,7 +315,8 @@ static void unknown_options_are_named_with_the_nearest(void **state)
 static void ambiguous_abbreviations_name_the_choices(void **state)
 {
 	(void)state;
-	refuse("scan --ret=5 --rep=5 a", "--rep could be --reply-timeout or --replay");
+	refuse("scan --re 5 a",
+	       "--re could be --reply-timeout or --resume or --retries or --record or --replay");
 	refuse("scan --ver a", "--ver could be --verbose or --version");
 	refuse("scan --de=5 a", "--de could be --deadline or --describe");
 	accept("scan --deadl 5 a");
@@ -452,6 +453,50 @@ static void contradictions_are_named(void **state)
 	refuse("scan -s ssh -s smtp a", "-s is given twice; write one list: -s ssh,smtp");
 	refuse("scan --list localhost", "--list takes no target, not \"localhost\"");
 	refuse("scan --describe ssh smtp", "--describe takes no target, not \"smtp\"");
+}
+
+static void programs_by_hand(void **state)
+{
+	(void)state;
+	accept("scan -e print(1)");
+	assert_int_equal(options.action, ACTION_EVAL);
+	assert_string_equal(options.subject, "print(1)");
+	assert_words(&options.targets, "");
+	options_free(&options);
+	accept("scan host:25 --trace --eval=--x");
+	assert_string_equal(options.subject, "--x");
+	assert_words(&options.targets, "host:25");
+	assert_true(options.trace);
+	options_free(&options);
+	accept("scan -q --run file -v --nonsense -- --run");
+	assert_int_equal(options.action, ACTION_RUN);
+	assert_string_equal(options.subject, "file");
+	assert_words(&options.targets, "-v --nonsense -- --run");
+	assert_true(options.quiet && !options.verbose);
+	options_free(&options);
+	accept("scan -i host:25 -q");
+	assert_int_equal(options.action, ACTION_SHELL);
+	assert_words(&options.targets, "host:25");
+	options_free(&options);
+	refuse("scan -e ''", "-e needs Lua code");
+	refuse("scan -e", "-e needs Lua code");
+	refuse("scan --run", "--run needs a file of Lua code");
+	refuse("scan -e 1 -e 2", "-e is given twice; put all the code into one");
+	refuse("scan -i -e 1", "--interactive and --eval exclude each other; leave one out");
+	refuse("scan -i a:1 b:2", "--interactive takes one HOST:PORT, not \"b:2\"");
+	refuse("scan -e 1 a:1 b:2", "--eval takes one HOST:PORT, not \"b:2\"");
+}
+
+static void trust_is_for_named_scripts(void **state)
+{
+	(void)state;
+	accept("scan -S a -S b a");
+	assert_int_equal(options.trusted, 0);
+	options_free(&options);
+	accept("scan --trust -S a -S b a");
+	assert_int_equal(options.trusted, 2);
+	options_free(&options);
+	refuse("scan --trust a", "--trust is for the scripts that -S names; there are none");
 }
 
 static void a_scan_needs_a_target(void **state)
@@ -599,6 +644,8 @@ int main(void)
 		cmocka_unit_test(counts_out_of_range_are_named),
 		cmocka_unit_test(arguments_have_a_probe_a_name_and_a_value),
 		cmocka_unit_test(contradictions_are_named),
+		cmocka_unit_test(programs_by_hand),
+		cmocka_unit_test(trust_is_for_named_scripts),
 		cmocka_unit_test(a_scan_needs_a_target),
 		cmocka_unit_test(errors_are_safe_to_show),
 		cmocka_unit_test(parses_again_and_again),

@@ -116,6 +116,8 @@ static void the_longest_lines_are_whole(void **state)
 	assert_string_equal(words_of_line(line), wanted);
 	memcpy(line, "Host: ", 6); /* a host too long to be one */
 	assert_string_equal(words_of_line(line), "");
+	strcpy(line + 100, " ()\tPorts: 22/open/tcp//ssh///");
+	assert_string_equal(words_of_line(line), "");
 }
 
 static void keeps_the_number(void **state)

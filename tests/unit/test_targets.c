@@ -202,14 +202,20 @@ static void totals_are_known_of_words_only(void **state)
 		{ "2001:db8::/65", 5, 8, (uint64_t)1 << 60 },
 	};
 
+	struct targets *targets;
+
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct targets_setup setup = { .shard = cases[i].shard, .shards = cases[i].shards };
-		struct targets      *targets = open_targets(setup, WORDS(cases[i].word));
+
+		targets = open_targets(setup, WORDS(cases[i].word));
 
 		assert_true(targets_total(targets) == cases[i].total);
 		targets_free(targets);
 	}
+	targets = open_targets(as_usual, WORDS("192.0.2.0/24", "-f", write_file(0, "")));
+	assert_true(targets_total(targets) == 0);
+	targets_free(targets);
 	assert_null(open_targets(as_usual, WORDS("2001:db8::/65", "2001:db8::/65")));
 	assert_non_null(strstr(error, "count"));
 }
@@ -308,19 +314,27 @@ static void shards_have_each_target_once(void **state)
 	}
 }
 
-static void a_shuffle_has_each_target_once_in_the_seeds_order(void **state)
+static void check_shuffle(const char *const *words)
 {
 	struct targets_setup one = { .shuffle = true, .seed = 1 }, two = { .shuffle = true, .seed = 2 };
 	static char          plain[20000], first[20000];
 
-	(void)state;
-	strcpy(plain, list(as_usual, many()));
-	strcpy(first, list(one, many()));
+	strcpy(plain, list(as_usual, words));
+	strcpy(first, list(one, words));
 	assert_string_not_equal(first, plain);
-	assert_string_equal(list(one, many()), first);
-	assert_string_not_equal(list(two, many()), first);
+	assert_string_equal(list(one, words), first);
+	assert_string_not_equal(list(two, words), first);
 	strcpy(plain, sorted(plain));
 	assert_string_equal(sorted(first), plain);
+}
+
+static void a_shuffle_has_each_target_once_in_the_seeds_order(void **state)
+{
+	(void)state;
+	check_shuffle(many());
+	check_shuffle(WORDS("192.0.2.0/28"));
+	check_shuffle(WORDS("a.example", "b.example", "c.example", "d.example", "e.example", "f.example"));
+	check_shuffle(WORDS("-f", write_file(0, "192.0.2.0/28\n")));
 }
 
 static void more_shards_than_targets_leave_some_empty(void **state)

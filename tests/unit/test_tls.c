@@ -681,6 +681,8 @@ static void a_failure_of_one_is_none_of_another(void **state)
 {
 	static const char nonsense[] = { 22, 3, 3, 0, 4, 1, 2, 3, 4 };
 	struct ends      *ends = *state;
+	char              bytes[10];
+	size_t            length;
 	enum io           result;
 
 	begin(ends, TLS_STRICT, "mail.test");
@@ -698,6 +700,12 @@ static void a_failure_of_one_is_none_of_another(void **state)
 		tls_free(other);
 	}
 	assert_int_equal(result, IO_DONE);
+	ERR_put_error(ERR_LIB_SSL, 0, SSL_R_BAD_LENGTH, __FILE__, __LINE__);
+	while (to_client(ends, SIZE_MAX))
+		continue;
+	assert_int_equal(tls_read(ends->client, bytes, sizeof bytes, &length, &ends->failure), IO_WANT_READ);
+	ERR_put_error(ERR_LIB_SSL, 0, SSL_R_BAD_LENGTH, __FILE__, __LINE__);
+	assert_int_equal(tls_write(ends->client, "x", 1, &ends->failure), IO_DONE);
 	end(ends);
 }
 

@@ -206,40 +206,63 @@ static void wait_for_nudge(void)
 	assert_true(atomic_load(&nudges) > 0);
 }
 
+/* The stream of lines that is put: "line 0000001\n" and so on, from which each byte is known by its place. */
+enum { STREAM_LINE = 13 };
+
+static size_t put_stream(struct writer *writer, size_t lines_before, size_t lines)
+{
+	for (size_t i = lines_before; i < lines_before + lines; i++) {
+		char line[STREAM_LINE + 1];
+
+		snprintf(line, sizeof line, "line %07u\n", (unsigned)i % 10000000);
+		writer_put(writer, line, STREAM_LINE);
+	}
+	return lines;
+}
+
+static void check_stream(const char *bytes, size_t place, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		char line[STREAM_LINE + 1];
+
+		snprintf(line, sizeof line, "line %07u\n", (unsigned)((place + i) / STREAM_LINE) % 10000000);
+		assert_int_equal(bytes[i], line[(place + i) % STREAM_LINE]);
+	}
+}
+
 static void is_full_while_nobody_reads_and_says_when_there_is_room(void **state)
 {
-	static char    line[1000], bytes[65536];
+	static char    bytes[32768];
 	int            reader = open_reader();
 	struct writer *writer = writer_open(path, false);
-	size_t         in = 0, out = 0, count;
+	size_t         lines = 0, out = 0, count;
 
 	(void)state;
 	atomic_store(&nudges, 0);
 	writer_listen(writer, nudge, &nudges);
-	memset(line, 'x', sizeof line - 1);
-	line[sizeof line - 1] = '\n';
 	while (!writer_full(writer)) {
-		writer_put(writer, line, sizeof line);
+		lines += put_stream(writer, lines, 100);
 		writer_flush(writer);
-		in += sizeof line;
-		assert_true(in < (size_t)3 * WRITER_QUEUE);
+		assert_true(lines * STREAM_LINE < (size_t)3 * WRITER_QUEUE);
 	}
-	assert_true(in >= (size_t)WRITER_QUEUE);
+	assert_true(lines * STREAM_LINE >= (size_t)WRITER_QUEUE);
 	assert_true(writer_full(writer));
 	assert_false(writer_broken(writer));
 	assert_int_equal(atomic_load(&nudges), 0);
-	writer_put(writer, line, sizeof line); /* what is under way is still taken */
-	in += sizeof line;
-	while (atomic_load(&nudges) == 0)
-		out += read_some(reader, bytes, sizeof bytes);
-	writer_flush(writer);
-	while (out < in && (count = read_some(reader, bytes, sizeof bytes)) > 0)
+	lines += put_stream(writer, lines, 1); /* what is under way is still taken */
+	while (out + sizeof bytes < lines * STREAM_LINE) {
+		count = read_some(reader, bytes, sizeof bytes);
+		check_stream(bytes, out, count);
 		out += count;
+	}
+	wait_for_nudge();
 	assert_false(writer_full(writer));
-	assert_int_equal(writer_close(writer), 0);
-	while ((count = read_some(reader, bytes, sizeof bytes)) > 0)
+	assert_int_equal(writer_close(writer), 0); /* the rest fits into the pipe */
+	while ((count = read_some(reader, bytes, sizeof bytes)) > 0) {
+		check_stream(bytes, out, count);
 		out += count;
-	assert_int_equal(out, in);
+	}
+	assert_int_equal(out, lines * STREAM_LINE);
 	close(reader);
 }
 

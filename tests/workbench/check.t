@@ -124,14 +124,6 @@ def _():
                     + [f"scan.{name}(1)" for name in sorted(functions)] + [f"report('x', conn.tls.{name})" for name in sorted(facts)]))
 
 
-@test("what the core knows of conn is known")
-def _():
-    source = "".join((TOP / "src/script" / name).read_text(encoding="utf-8") for name in os.listdir(TOP / "src/script") if name.endswith(".c"))
-    fields = set(re.findall(r'strcmp\(field, "(\w+)"\) == 0', source)) - {"warn"}
-    expect_true("host" in fields, "the fields are not found")
-    clean("\n".join(f"report('x', conn.{name})" for name in sorted(fields)))
-
-
 # --- declarations ----------------------------------------------------------------------------------------------------
 
 @test("arguments that are not declared")
@@ -281,6 +273,14 @@ def _():
         os.mkdir(path + "/lib")
         Path(path, "lib/mine.lua").write_text("return { ask = 1 }", encoding="utf-8")
         expect_in('mine has no "aks"', scan("-S", path, "--check", other + "/x.lua", status=1).out)
+
+
+@test("with --trust there is all of Lua")
+def _():
+    text = probe('return os.time(), io, print, scan.listen, os.exti')
+    with folder(x_lua=text) as path:
+        done = scan("--trust", "--check", "x.lua", cwd=path, status=1)
+    expect(done.out, 'x.lua:3: os has no "exti"; did you mean os.exit?\n')
 
 
 @test("a line that is excused")

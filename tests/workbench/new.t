@@ -22,6 +22,14 @@ def _():
             expect(done.out, f"Testing 127.0.0.1:\nport {server.port} ({name}) open.\n{name} ready\n")
 
 
+@test("its greeting is known, with a hyphen in its name too")
+def _():
+    for name in ("mine", "my-own"):
+        with folder() as path, greeter(name.encode() + b" ready\r\n") as server:
+            scan("--new", name, cwd=path)
+            expect_in(f"looks like {name}\n", scan("-S", name + ".lua", f"127.0.0.1:{server.port}", "--reply-timeout", 1, cwd=path).out)
+
+
 @test("what it says to do next works")
 def _():
     with folder() as path:

@@ -70,14 +70,13 @@ def _():
     text = record([b"220-mx.test\r\n220 ESMTP\r\n", None, b"250-mx.test\r\n250 STARTTLS\r\n", None, b"220 go\r\n", "tls", None,
                    b"221 bye\r\n"], "smtp")
     head, talk, facts, reported = text.split("\n\n")
-    expect_in("T= {\"version\": \"TLSv1.3\"", facts)
     expect_in("# smtp on 127.0.0.1, port PORT, on 20", head)
     expect(head.splitlines()[1:], ["service: smtp", "port: PORT", "host: 127.0.0.1", "address: 127.0.0.1", "local: 127.0.0.1"])
     lines = said(text)
     expect(lines[:8] + lines[9:], ["S: 220-mx.test", "S: 220 ESMTP", "C: EHLO [127.0.0.1]", "S: 250-mx.test", "S: 250 STARTTLS",
                                    "C: STARTTLS", "S: 220 go", lines[7], "S: 221 bye"] if lines[8] == "C: QUIT" else lines)
     expect_in("T: TLSv1.3 ", lines[7])
-    expect_true(talk, "talk")
+    expect_true(talk and facts.startswith("T= {"), facts)
     expect(reported.splitlines()[:3], ["R: 220-mx.test", "R: 220 ESMTP", "R: TLS available."])
     expect_in('"starttls": {', reported)
 
@@ -170,13 +169,16 @@ def _():
 
 @test("many hosts at once, each in a file of its own, and none mixed up")
 def _():
+    gate = threading.Barrier(200)  # all of them are under way at the same time
+
     def serve(sock):
+        gate.wait(10)
         sock.sendall(b"+ this is " + sock.getsockname()[0].encode() + b"\r\n")
         hear_out(sock)
     with Server(serve, address="0.0.0.0") as server, folder() as path:
-        scan("--record", path, "-j", 2, "-s", f"pop2={server.port}", "127.4.0.1-60")
-        expect(len(os.listdir(path)), 60)
-        for number in range(1, 61):
+        scan("--record", path, "-j", 2, "-s", f"pop2={server.port}", "127.4.0.1-200")
+        expect(len(os.listdir(path)), 200)
+        for number in range(1, 201):
             text = read(f"{path}/127.4.0.{number}-{server.port}-pop2.conversation").decode()
             expect(re.findall(r"this is (.*)", text)[:1], [f"127.4.0.{number}"])
             expect_in(f"R: + this is 127.4.0.{number}\n", text)
@@ -201,9 +203,11 @@ def _():
         with contextlib.suppress(OSError):
             while True:
                 sock.sendall(b"\x01" * 4096)
-    with Server(serve) as server, folder() as path:
-        scan("--record", path, "-s", f"ssh={server.port}", "127.0.0.1", "--deadline", 2)
-        text = read(f"{path}/127.0.0.1-{server.port}-ssh.conversation")
+    probe = """return { about = "x", services = { { name = "all", port = 1 } },
+      probe = function(conn) while true do conn:read() end end }"""
+    with Server(serve) as server, folder(all_lua=probe) as path:
+        scan("-S", path, "--record", path, "-s", f"all={server.port}", "127.0.0.1")
+        text = read(f"{path}/127.0.0.1-{server.port}-all.conversation")
     expect_true(len(text) < 512 * 1024, f"{len(text)} bytes")
     expect_in("# What came behind this was too long to be written down.", text.decode())
 

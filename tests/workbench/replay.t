@@ -158,7 +158,7 @@ def _():
 
 for what, body, text, fault in (
         ("says something else", 'conn:write("A\\r\\n") conn:readline()', "C: B\nS: x\n", ':4: the client says "A", where "B" is due'),
-        ("leaves out the CR", 'conn:write("A\\n") conn:readline()', "C: A\nS: x\n", r':4: the client says "A\n", where "A" is due'),
+        ("leaves out the CR", 'conn:write("A\\n") conn:readline()', "C: A\nS: x\n", r':4: the client says "A\n", where "A\r\n" is due'),
         ("says half of it", 'conn:write("EH") conn:readline()', "C: EHLO\nS: x\n", ':4: the client says "EH" and no more, where "EHLO" is due'),
         ("leaves too early", "", "S: hi\nC: QUIT\n", ':5: the client leaves where "QUIT" is due'),
         ("speaks before the greeting", 'conn:write("A\\r\\n") conn:readline()', "S: hi\nC: A\n",
@@ -170,7 +170,8 @@ for what, body, text, fault in (
         ("says more at the end", 'conn:readline() conn:write("A\\r\\n") conn:readline()', "S: hi\n", ':4: at the end the client still says "A"'),
         ("makes no handshake", 'conn:write("A\\r\\n") conn:readline()', "T: starttls\n", ':4: the client says "A", where a TLS handshake is due'),
         ("leaves before the handshake", "", "T: starttls\n", ":4: the client leaves where a TLS handshake is due"),
-        ("makes a handshake that is not due", "conn:starttls()", "C: STARTTLS\n", 'where "STARTTLS" is due'),
+        ("makes a handshake that is not due", "conn:starttls()", "C: STARTTLS\n", 'the client says "(a TLS handshake)'),
+        ("makes a handshake at the end", "conn:starttls()", "", ':3: at the end the client still says "(a TLS handshake)"'),
         ("opens another connection", "scan.connect(99):readline()", "S: x\n", ":4: the client opens another connection, to port 99"),
         ("says other bytes", 'conn:write("\\1\\2\\3") conn:readline()', "C- \\x01\\x02\\x04\nS: x\n",
          r':4: the client says "\x01\x02\x03", where "\x01\x02\x04" is due'),
