@@ -27,6 +27,11 @@ local function read_answer(conn, report)
   report.warn("oversize", "more than " .. LINES .. " lines before an answer")
 end
 
+local function ask(conn, report, command)
+  conn:write(command, "\r\n")
+  return read_answer(conn, report)
+end
+
 -- Whether the greeting lists STARTTLS; nil if it lists nothing.
 local function advertised(greeting, report)
   local list = greeting:upper():match("%[CAPABILITY ([^%]]*)%]")
@@ -49,9 +54,7 @@ local function look_for_tls(conn, report, state, offered)
     starttls.absent(report)
     return true
   end
-  if offered then starttls.offered(report) end
-  conn:write("a1 STARTTLS\r\n")
-  local answer = read_answer(conn, report)
+  local answer = starttls.ask(report, offered, ask, conn, report, "a1 STARTTLS")
   if not answer then return false end
   if answer:upper():find("^A1 OK%f[%W]") then return starttls.upgrade(conn, report, offered) end
   starttls.refused(report, answer, offered)

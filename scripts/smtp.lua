@@ -3,11 +3,14 @@
 local reply = require "reply"
 local starttls = require "starttls"
 
+-- The keyword, with nothing or its parameters behind it.
+local STARTTLS = "^[Ss][Tt][Aa][Rr][Tt][Tt][Ll][Ss]%f[%s\0]"
+
 -- Our own address as RFC 5321 section 4.1.3 writes it.
 local function literal(conn)
-  local address = conn.local_address:gsub("%%.*", "")
-  if address:find(":", 1, true) then address = "IPv6:" .. address end
-  return "[" .. address .. "]"
+  local address = conn.local_address
+  if not address:find(":", 1, true) then return "[" .. address .. "]" end
+  return "[IPv6:" .. address:gsub("%%.*", "") .. "]"
 end
 
 local function is_good(answer)
@@ -17,9 +20,10 @@ end
 -- Records what the answer to EHLO lists; true if STARTTLS is there.
 local function read_extensions(answer, report)
   local list, found = {}, false
-  for i, line in ipairs(answer) do
-    if i > 1 then list[#list + 1] = line:sub(5) end
-    found = found or line:sub(5):upper():match("^%S+") == "STARTTLS"
+  for i = 1, #answer do
+    local line = answer[i]:sub(5)
+    if i > 1 then list[i - 1] = line end
+    found = found or line:find(STARTTLS) ~= nil
   end
   if #list > 0 then report("extensions", list, false) end
   return found
@@ -27,8 +31,7 @@ end
 
 -- Asks for TLS; false if there is nothing more to be said.
 local function ask_for_tls(conn, report)
-  starttls.offered(report)
-  local answer = reply.ask(conn, report, "STARTTLS")
+  local answer = starttls.ask(report, true, reply.ask, conn, report, "STARTTLS")
   if not answer then return false end
   if answer.code == "220" then return starttls.upgrade(conn, report, true) end
   starttls.refused(report, table.concat(answer, "\n"), true)

@@ -389,7 +389,7 @@ def named(title, pattern):
 
 
 def api_is_documented():
-    fields = set(re.findall(r'strcmp\(field, "(\w+)"\)', read("src/script/conn_api.c")))
+    fields = set(re.findall(r'"(\w+)"', re.search(r"facts\[\] = \{(.*?)\}", read("src/script/conn_api.c"), re.DOTALL)[1]))
     return (differ("conn:", named("conn", r"^conn:(\w+)\("), registered("src/script/conn_api.c"))
             + differ("conn.", named("conn", r"^conn\.(\w+)$"), fields)
             + differ("scan.", named("scan", r"^scan\.(\w+)\(") | named("By hand", r"^scan\.(\w+)\("), registered("src/script/scan_api.c")))

@@ -5,12 +5,13 @@
 -- banner.line(conn [, seconds]) -> line, fault, cut
 --   One line, like conn:readline. A socket error is returned as `fault`, not raised; `line` is then what
 --   had come of it, or nil.
--- banner.read(conn, report [, lines]) -> line
---   Reads one line of the greeting, prints it and records it as "banner". What had come before a socket error is
---   reported like a line, and the error raised. A greeting of many lines has a list of those before, which the
---   line joins; what is recorded is then the first, and all of them by banner.record, or with an error.
+-- banner.read(conn, report) -> line
+--   Reads one line, prints it and records it as "banner". What had come before a socket error is reported like a
+--   line, and the error raised.
 -- banner.record(report, lines)
---   Records the greeting as it is.
+--   Prints a greeting of many lines and records it as "banner"; an empty list is none.
+-- banner.cut(report)
+--   Warns that a line was longer than what is kept of one.
 -- banner.early(conn, report)
 --   Called before a command: what the server has said without being asked would pass for the answer. It is left
 --   out, with the warning "not-protocol".
@@ -27,25 +28,26 @@ function banner.line(conn, seconds)
   return fault.partial, fault
 end
 
-function banner.read(conn, report, lines)
+function banner.read(conn, report)
   local line, fault, cut = banner.line(conn)
-  if line and not lines then
-    report("banner", line)
-  elseif line then
-    lines[#lines + 1] = line
-    local end_mark = #lines > 1 and line:find("^%d%d%d ?$") -- "220" after "220-...": nothing to show
-    report("banner", lines[1], not end_mark and line)
-  end
-  if cut then report.warn("oversize", "a line of more than 4096 bytes, of which the rest is left out") end
-  if fault then
-    if lines then banner.record(report, lines) end
-    error(fault, 0)
-  end
+  if line then report("banner", line) end
+  if cut then banner.cut(report) end
+  if fault then error(fault, 0) end
   return line
 end
 
+-- A last line of nothing but its code, "220" after "220-...", is not worth printing.
 function banner.record(report, lines)
-  if #lines > 1 then report("banner", table.concat(lines, "\n"), false) end
+  local text = table.concat(lines, "\n")
+  if #lines == 1 then
+    report("banner", text)
+  elseif #lines > 1 then
+    report("banner", text, lines[#lines]:find("^%d%d%d ?$") and table.concat(lines, "\n", 1, #lines - 1) or text)
+  end
+end
+
+function banner.cut(report)
+  report.warn("oversize", "a line of more than 4096 bytes, of which the rest is left out")
 end
 
 function banner.early(conn, report)

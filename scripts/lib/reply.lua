@@ -2,15 +2,15 @@
 --
 --   local reply = require "reply"
 --
--- A reply is the list of its lines as they came, with the fields `code`, a text of three digits, and `bytes`. Where
--- there should be a reply and there is none, or one of more than 128 lines or 16 KiB, the report gets a warning and
--- the result is nil: there is nothing more to be said to that server. Socket errors are raised.
+-- A reply is the list of its lines as they came, with the field `code`, a text of three digits. Where there should
+-- be a reply and there is none, or one of more than 128 lines or 16 KiB, the report gets a warning and the result
+-- is nil: there is nothing more to be said to that server. Socket errors are raised.
 --
 -- The optional `free` is true for FTP: between the first line and the last of a reply there may be any text.
 -- In SMTP every line must have the code.
 --
 -- reply.greeting(conn, report [, free])
---   The greeting, reported as "banner" line by line. FTP's "120 in so many minutes" does not end it.
+--   The greeting, reported as "banner". FTP's "120 in so many minutes" does not end it.
 -- reply.read(conn, report [, free]) -> reply, lines
 -- reply.ask(conn, report, command [, free]) -> reply, lines
 --   The next reply; the reply to a command. `lines` is the reply, or what was good of one that came to no end.
@@ -19,57 +19,98 @@
 local banner = require "banner"
 local farewell = require "farewell"
 
-local LINES, BYTES = 128, 16 * 1024
+local LINES = 128
+local SPACE, HYPHEN = 32, 45
+local OVERSIZE = "without end"
 local reply = {}
 
 -- The code of a line, and whether the line ends its reply; nil if there is none.
 local function parse(line)
-  local code, mark = line:match("^([1-5]%d%d)(.?)")
-  if mark == "-" then return code, false end
-  if mark == " " or mark == "" then return code, true end
+  local mark = line:byte(4)
+  if mark == nil or mark == SPACE then return line:match("^[1-5]%d%d"), true end
+  if mark == HYPHEN then return line:match("^[1-5]%d%d"), false end
 end
 
-local function next_line(conn, _, lines)
-  local line = conn:readline()
-  lines[#lines + 1] = line
-  return line
+-- In a reply of FTP there may be any text up to its last line.
+local function read_free(conn, lines, code)
+  local _, cut = conn:readuntil("^" .. code .. "%f[\0 ]", lines)
+  return cut
 end
 
--- Add the lines of one reply to `lines`; `read` adds one. Gives the reply, or nil and what is wrong.
-local function collect(conn, report, free, read, lines)
-  lines.code = nil
-  while #lines < LINES and (lines.bytes or 0) < BYTES do
-    local line = read(conn, report, lines)
-    local code, ended = parse(line)
-    lines.bytes = (lines.bytes or 0) + #line
-    if not lines.code then
-      if not code then return nil, "not a reply" end
-      lines.code = code
-    elseif code ~= lines.code then
-      if not free then return nil, "not a line of a " .. lines.code .. " reply" end
-      ended = false
-    end
-    if ended then return lines end
+-- The first line behind lines[from] that has another code, or nil.
+local function stranger(lines, from, code)
+  for i = from + 1, #lines do
+    if lines[i]:find(code, 1, true) ~= 1 then return i end
   end
-  report.warn("oversize", "a reply of more than " .. (#lines < LINES and "16 KiB" or LINES .. " lines"))
+end
+
+-- What is wrong with the reply whose first line is lines[from], if anything is; it gets its `code`.
+local function judge(free, lines, from)
+  local code, ended = parse(lines[from])
+  if not code then return "not a reply" end
+  lines.code = code
+  if not ended and #lines > from then
+    local strange = not free and stranger(lines, from, code)
+    if strange then
+      for later = strange + 1, #lines do lines[later] = nil end
+      return "not a line of a " .. code .. " reply"
+    end
+    local last, mark = parse(lines[#lines])
+    ended = last == code and mark
+  end
+  if not ended then return OVERSIZE end
+end
+
+-- Adds the lines of one reply to `lines`, a list or nil. Gives the list, what is wrong, and whether a line was cut.
+local function collect(conn, free, lines)
+  local from = lines and #lines + 1 or 1
+  local cut
+  lines, cut = conn:readwhile("^[1-5]%d%d%-", lines)
+  if free and #lines > from and #lines < LINES then
+    local code = parse(lines[from])
+    local last, ended = parse(lines[#lines])
+    if code and not (ended and last == code) then cut = read_free(conn, lines, code) or cut end
+  end
+  return lines, judge(free, lines, from), cut
+end
+
+local function complain(report, wrong, lines, first)
+  if wrong == OVERSIZE then
+    report.warn("oversize", "a reply of more than " .. (#lines < LINES and "16 KiB" or LINES .. " lines"))
+  else
+    banner.strange(report, wrong, lines[#lines], first)
+  end
+end
+
+local function collect_greeting(conn, free, lines)
+  local wrong, cut
+  repeat
+    local another
+    lines, wrong, another = collect(conn, free, lines)
+    cut = cut or another
+    local more = not wrong and lines.code:sub(1, 1) == "1"
+    if more and #lines >= LINES then wrong = OVERSIZE end
+  until wrong or not more
+  return wrong, cut
 end
 
 function reply.greeting(conn, report, free)
   local lines = {}
-  local answer, wrong
-  repeat
-    answer, wrong = collect(conn, report, free, banner.read, lines)
-  until not answer or answer.code:sub(1, 1) ~= "1"
+  local ok, wrong, cut = pcall(collect_greeting, conn, free, lines)
+  if not ok and scan.is_error(wrong) then lines[#lines + 1] = wrong.partial end
   banner.record(report, lines)
-  if wrong then banner.strange(report, wrong, lines[#lines], #lines == 1) end
-  return answer
+  if not ok then error(wrong, 0) end
+  if cut then banner.cut(report) end
+  if not wrong then return lines end
+  complain(report, wrong, lines, #lines == 1)
 end
 
 function reply.read(conn, report, free)
-  local lines = {}
-  local answer, wrong = collect(conn, report, free, next_line, lines)
-  if wrong then banner.strange(report, wrong, table.remove(lines)) end
-  return answer, lines
+  local lines, wrong = collect(conn, free)
+  if not wrong then return lines, lines end
+  complain(report, wrong, lines)
+  if wrong ~= OVERSIZE then lines[#lines] = nil end
+  return nil, lines
 end
 
 function reply.ask(conn, report, command, free)

@@ -7,6 +7,8 @@
 --
 -- starttls.offered(report)
 --   It is advertised: said before asking, in case that no answer comes.
+-- starttls.ask(report, advertised, ask, ...) -> what ask(...) gives
+--   `ask` asks for TLS. If it raises, or gives no answer, that it is advertised is recorded all the same.
 -- starttls.absent(report [, words])
 --   It is not advertised.
 -- starttls.refused(report, words [, advertised])
@@ -22,6 +24,16 @@ end
 
 function starttls.offered(report)
   record(report, true, false, false, false)
+end
+
+local function answered(report, advertised, ok, answer)
+  if not (ok and answer) and advertised then starttls.offered(report) end
+  if not ok then error(answer, 0) end
+  return answer
+end
+
+function starttls.ask(report, advertised, ask, ...)
+  return answered(report, advertised, pcall(ask, ...))
 end
 
 function starttls.absent(report, words)

@@ -61,8 +61,7 @@ static bool refuse(struct buffer *buffer)
 	return false;
 }
 
-/* Make room for `length` more bytes behind `end`. */
-static bool reserve(struct buffer *buffer, size_t length)
+bool buffer_grow(struct buffer *buffer, size_t length)
 {
 	size_t capacity;
 	char  *bytes;
@@ -81,22 +80,6 @@ static bool reserve(struct buffer *buffer, size_t length)
 	buffer->bytes = bytes;
 	buffer->capacity = capacity;
 	return true;
-}
-
-bool buffer_append(struct buffer *buffer, const void *bytes, size_t length)
-{
-	if (length == 0)
-		return true;
-	if (!reserve(buffer, length))
-		return false;
-	memcpy(buffer->bytes + buffer->end, bytes, length);
-	buffer->end += length;
-	return true;
-}
-
-bool buffer_text(struct buffer *buffer, const char *text)
-{
-	return buffer_append(buffer, text, strlen(text));
 }
 
 bool buffer_format(struct buffer *buffer, const char *format, ...)

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct buffer {
 	char  *bytes;    /* the allocation, or NULL */
@@ -32,9 +33,25 @@ size_t      buffer_length(const struct buffer *buffer);
 /* How many more bytes the maximum leaves room for. */
 size_t buffer_room(const struct buffer *buffer);
 
-/* Append; false, with nothing appended, if that would pass the maximum or memory is short. */
-bool buffer_append(struct buffer *buffer, const void *bytes, size_t length);
-bool buffer_text(struct buffer *buffer, const char *text);
+/* Append; false, with nothing appended, if that would pass the maximum or memory is short. A record is made of some
+ * hundred small pieces, so what fits the allocation is appended in place. */
+bool buffer_grow(struct buffer *buffer, size_t length); /* room for so many more bytes */
+
+static inline bool buffer_append(struct buffer *buffer, const void *bytes, size_t length)
+{
+	if (length > buffer->capacity - buffer->end && !buffer_grow(buffer, length))
+		return false;
+	if (length > 0)
+		memcpy(buffer->bytes + buffer->end, bytes, length);
+	buffer->end += length;
+	return true;
+}
+
+static inline bool buffer_text(struct buffer *buffer, const char *text)
+{
+	return buffer_append(buffer, text, strlen(text));
+}
+
 bool buffer_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Drop `length` bytes (at most all) from the front. */

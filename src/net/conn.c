@@ -28,6 +28,7 @@ struct conn {
 	bool urgent; /* there was urgent data: a read ends before it, though more has come */
 	bool connected;
 	bool trusted;
+	bool begun; /* of what is waited for, something was taken already */
 	bool ended; /* the server's half is closed, all of it is read from the socket */
 	int  reset; /* errno of a reset that came before the connection was noticed; 0: none */
 
@@ -733,6 +734,11 @@ static void fail_slow(struct conn *conn, double seconds)
 	              buffer_length(&conn->in));
 }
 
+void conn_begun(struct conn *conn, bool begun)
+{
+	conn->begun = begun;
+}
+
 void conn_overdue(struct conn *conn, double seconds)
 {
 	if (!conn->connected) {
@@ -746,6 +752,9 @@ void conn_overdue(struct conn *conn, double seconds)
 		            seconds);
 	} else if (buffer_length(&conn->in) > 0) {
 		fail_slow(conn, seconds);
+	} else if (conn->begun) {
+		failure_set(&conn->failure, PHASE_READ, "too-slow", "no end of the reply within %g s",
+		            seconds);
 	} else {
 		failure_set(&conn->failure, PHASE_READ, "timeout", "no %s within %g s",
 		            conn->received + conn->sent == 0 ? "greeting" : "reply", seconds);

@@ -88,6 +88,9 @@ typedef void conn_wake(void *owner, bool ready);
 void         conn_await(struct conn *conn, enum io want, moment deadline, conn_wake *wake, void *owner);
 void         conn_forget(struct conn *conn);
 
+/* Of what will be waited for, made of several reads, a part is there already, or not. */
+void conn_begun(struct conn *conn, bool begun);
+
 /* Put into words that the last wait, of `seconds`, was in vain: what was waited for, what came. */
 void conn_overdue(struct conn *conn, double seconds);
 

@@ -42,6 +42,9 @@ moment loop_now(const struct loop *loop);
 /* When the next alarm is due; MOMENT_NEVER if none is set. */
 moment loop_due(const struct loop *loop);
 
+/* Has nothing come since the turn before? Then all that has come by now is served. */
+bool loop_quiet(const struct loop *loop);
+
 struct uv_loop_s *loop_uv(struct loop *loop);
 
 /* The longest time that one turn's callbacks took, in milliseconds. */

@@ -12,15 +12,15 @@ enum { SCHEMA_VERSION = 1, DEPTH = 16 };
 
 /* --- values ---------------------------------------------------------------------------------- */
 
-static void put(struct buffer *out, const char *text)
+static inline void put(struct buffer *out, const char *text)
 {
 	buffer_append(out, text, strlen(text));
 }
 
 /* Can the byte stand in a JSON string as it is, whatever its neighbours? */
-static bool plain(unsigned char byte)
+static inline bool plain(unsigned char byte)
 {
-	return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+	return (unsigned char)(byte - 0x20) < 0x7f - 0x20 && byte != '"' && byte != '\\';
 }
 
 /* Beyond U+FFFF JSON escapes a character as the two halves of UTF-16 (RFC 8259 section 7). */
@@ -58,16 +58,15 @@ static void put_characters(struct buffer *out, const char *bytes, size_t length)
 {
 	size_t start = 0, at = 0;
 
-	while (at < length) {
-		if (plain((unsigned char)bytes[at])) {
+	for (;;) {
+		while (at < length && plain((unsigned char)bytes[at]))
 			at++;
-			continue;
-		}
 		buffer_append(out, bytes + start, at - start);
+		if (at == length)
+			return;
 		at += put_special(out, bytes + at, length - at);
 		start = at;
 	}
-	buffer_append(out, bytes + start, length - start);
 }
 
 static void put_string(struct buffer *out, const char *bytes, size_t length)

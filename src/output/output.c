@@ -177,7 +177,7 @@ static void on_outcome(void *owner, const struct host *host, const struct outcom
 	}
 	if (output->style.json && !output->style.where)
 		record(output, host, outcome);
-	else if (streams(output) && !failure_present(&host->failure))
+	else if (streams(output) && !host->failure)
 		stream(output, (struct host *)host);
 }
 

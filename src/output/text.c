@@ -200,13 +200,13 @@ static bool advance(struct buffer *out, const struct text_style *style, struct h
 static void unreachable(struct buffer *out, const struct text_style *style, struct host *host)
 {
 	header(out, style, host);
-	failure_line(out, style, &host->failure);
+	failure_line(out, style, host->failure);
 	host->shown.outcome = host->count;
 }
 
 void text_advance(struct buffer *out, const struct text_style *style, struct host *host)
 {
-	if (failure_present(&host->failure)) {
+	if (host->failure) {
 		unreachable(out, style, host);
 		return;
 	}

@@ -30,10 +30,25 @@ void host_free(struct host *host)
 	for (size_t i = 0; i < host->count; i++)
 		outcome_free(&host->outcomes[i]);
 	free(host->outcomes);
+	free(host->failure);
 	selection_free(&host->own);
 	if (host->unit->hosts == 0)
 		free(host->unit);
 	free(host);
+}
+
+/* Without memory for the one that is told of all, each service tells its own. */
+void host_fail(struct host *host, const struct failure *failure)
+{
+	host->failure = malloc(sizeof *failure);
+	if (host->failure)
+		*host->failure = *failure;
+	host->started = host->finished = host->count;
+	for (size_t i = 0; i < host->count; i++) {
+		host->outcomes[i].failure = *failure;
+		host->outcomes[i].state = STATE_FAILED;
+		host->outcomes[i].finished = true;
+	}
 }
 
 bool host_done(const struct host *host)

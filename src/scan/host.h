@@ -21,7 +21,7 @@ struct unit {
 struct host {
 	struct target    target;
 	struct addresses addresses; /* to be tried in this order */
-	struct failure   failure;   /* why there are none */
+	struct failure  *failure;   /* why there are none, or NULL; see host_fail */
 	struct unit     *unit;
 	bool             one_of_many; /* --all-addresses: the address is part of what it is called */
 
@@ -48,6 +48,9 @@ struct host {
 struct host *host_new(const struct target *target, struct unit *unit);
 bool         host_choose(struct host *host, const struct choice *choices, size_t count);
 void         host_free(struct host *host); /* the unit too, if it was its last host */
+
+/* There is no address to be had, and this is why: of all services. */
+void host_fail(struct host *host, const struct failure *failure);
 
 bool host_done(const struct host *host);
 

@@ -40,7 +40,7 @@ void transcript_note(struct transcript *transcript, double ms, enum event event,
 	exchange = &transcript->ring[(transcript->count + TRANSCRIPT_EXCHANGES - 1) % TRANSCRIPT_EXCHANGES];
 	if (transcript->count == 0 || exchange->who != who || who == 'T') {
 		exchange = &transcript->ring[transcript->count++ % TRANSCRIPT_EXCHANGES];
-		exchange->ms = ms;
+		exchange->ms = (float)ms;
 		exchange->who = who;
 		exchange->length = 0;
 	}

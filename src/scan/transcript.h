@@ -15,7 +15,7 @@
 enum { TRANSCRIPT_EXCHANGES = 5, TRANSCRIPT_BYTES = 120 };
 
 struct exchange {
-	double        ms;  /* from the start of the service to its first byte */
+	float         ms;  /* from the start of the service to its first byte */
 	char          who; /* 'C' we, 'S' the server, 'T' TLS */
 	unsigned char length;
 	char          bytes[TRANSCRIPT_BYTES]; /* the beginning of what was said */

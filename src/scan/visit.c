@@ -32,10 +32,8 @@ struct visit {
 	struct transcript  transcript;
 	enum tls_manner    manner;
 	bool               nameless;       /* the server would not have the name in SNI */
-	struct failure     strict_failure; /* why the manner is not strict any more */
+	struct failure    *strict_failure; /* why the manner is not strict any more, or NULL */
 	struct report      second;         /* of the conversation with legacy settings */
-	struct failure     best;           /* of the addresses that failed so far, the one that says most */
-	struct address     best_address;
 };
 
 static void attempt(struct visit *visit);
@@ -62,11 +60,11 @@ static moment until(const struct visit *visit, double seconds)
 
 static void warn_of_weakness(struct visit *visit)
 {
-	char text[sizeof visit->strict_failure.message + 80];
+	char text[sizeof visit->strict_failure->message + 80];
 	int  length = snprintf(text, sizeof text, "TLS works only with%s: %s",
                               visit->nameless ? "out the name in SNI; with it"
 	                                       : " legacy settings; with sound ones",
-	                       visit->strict_failure.message);
+	                       visit->strict_failure->message);
 
 	if (length > 0)
 		report_warn(&visit->outcome->report, "tls-weak", text, (size_t)length);
@@ -108,6 +106,7 @@ static void finish(struct visit *visit)
 	alarm_clear(loop_of(visit), &visit->alarm);
 	outcome->ms = clock_ms(visit->started, clock_now());
 	outcome->finished = true;
+	free(visit->strict_failure);
 	free(visit);
 	setup.done(setup.owner, setup.host, outcome);
 }
@@ -139,16 +138,19 @@ static void fail_late(struct visit *visit)
  * own. What the first try brought is in the outcome. */
 static void start_legacy(struct visit *visit, const struct failure *failure)
 {
-	struct conn *conn = conn_new(loop_of(visit));
+	struct conn    *conn = conn_new(loop_of(visit));
+	struct failure *kept = malloc(sizeof *kept);
 
-	if (!conn || past_deadline(visit)) {
+	if (!conn || !kept || past_deadline(visit)) {
+		free(kept);
 		conn_free(conn);
 		report_release(&visit->outcome->report);
 		finish(visit);
 		return;
 	}
 	visit->manner = TLS_LEGACY;
-	visit->strict_failure = *failure;
+	*kept = *failure;
+	visit->strict_failure = kept;
 	visit->nameless = tls_name_unknown(failure);
 	report_init(&visit->second);
 	visit->second.wordless = visit->setup.settings->wordless;
@@ -168,7 +170,10 @@ static void take_result(struct visit *visit, const struct task_result *result)
 
 	if (visit->manner == TLS_LEGACY && !conn_secure(visit->conn))
 		return;
-	outcome->failure = result->failure;
+	if (failure_present(&result->failure))
+		outcome->failure = result->failure;
+	else
+		failure_clear(&outcome->failure);
 	outcome->broken = result->end == TASK_BROKEN;
 	free(outcome->traceback);
 	outcome->traceback = result->traceback ? strdup(result->traceback) : NULL;
@@ -288,6 +293,8 @@ static void changed(void *owner)
 
 static void opened(struct visit *visit)
 {
+	if (visit->manner == TLS_STRICT)
+		failure_clear(&visit->outcome->failure); /* of addresses before this one */
 	visit->outcome->state = STATE_OPEN;
 	visit->outcome->address = *conn_remote(visit->conn);
 	if (visit->setup.observe)
@@ -348,10 +355,12 @@ static int weight(const struct failure *failure)
 
 static void keep_best(struct visit *visit, const struct failure *failure)
 {
-	if (weight(failure) <= weight(&visit->best))
+	struct outcome *outcome = visit->outcome;
+
+	if (weight(failure) <= weight(&outcome->failure))
 		return;
-	visit->best = *failure;
-	visit->best_address = *conn_remote(visit->conn);
+	outcome->failure = *failure;
+	outcome->address = *conn_remote(visit->conn);
 }
 
 static void not_connected(struct visit *visit)
@@ -374,9 +383,8 @@ static void not_connected(struct visit *visit)
 		attempt(visit);
 		return;
 	}
-	visit->outcome->state = outcome_state_of(&visit->best);
-	visit->outcome->address = visit->best_address;
-	fail(visit, &visit->best);
+	visit->outcome->state = outcome_state_of(&visit->outcome->failure);
+	finish(visit);
 }
 
 static void judge(struct visit *visit, enum io result);

@@ -15,6 +15,10 @@
 /* STARTS: connects in one turn, so that events are served in between. NAMES: look-ups at a time. */
 enum { STARTS = 64, NAMES = 64 };
 
+/* So many connections are in flight at first, and so many more each time that all are waiting: as few as keep the
+ * processor busy, for what they take is then still in its cache when their turn comes. */
+enum { WINDOW = 64 };
+
 /* When so few hosts are left, it is said what they are waiting for. */
 enum { LAST_HOSTS = 4, WAITING_TEXT = 200 };
 
@@ -29,11 +33,12 @@ struct worker {
 	struct alarm           pacer;
 	atomic_bool            stopping;
 
-	struct host *first, *last; /* queue of hosts with services to start */
-	struct host *newest;       /* list of all hosts */
-	size_t       hosts, names; /* being worked on; being looked up */
-	size_t       in_flight;
-	bool         exhausted; /* the scanner has no more targets */
+	struct host *first, *last;      /* queue of hosts with services to start */
+	struct host *newest;            /* list of all hosts */
+	size_t       hosts, names;      /* being worked on; being looked up */
+	size_t       in_flight, window; /* window: how many may be, for now */
+	bool         widened, full;     /* the window: in this turn; there would be more to do */
+	bool         exhausted;         /* the scanner has no more targets */
 
 	uv_mutex_t lock;
 	char       waiting[WAITING_TEXT]; /* under the lock */
@@ -159,14 +164,9 @@ static void start_service(struct worker *worker, struct host *host)
 /* All services of a host without an address fail alike. */
 static void fail_host(struct worker *worker, struct host *host, const struct failure *failure)
 {
-	host->failure = *failure;
-	host->started = host->finished = host->count;
-	for (size_t i = 0; i < host->count; i++) {
-		host->outcomes[i].failure = *failure;
-		host->outcomes[i].state = STATE_FAILED;
-		host->outcomes[i].finished = true;
+	host_fail(host, failure);
+	for (size_t i = 0; i < host->count; i++)
 		finished(worker, host, &host->outcomes[i]);
-	}
 	host_over(worker, host);
 }
 
@@ -357,11 +357,27 @@ static bool may_start(struct worker *worker)
 	return false;
 }
 
+/* More in flight are of use only when those that are have nothing to say. */
+static bool has_room(struct worker *worker)
+{
+	if (worker->in_flight >= worker->employer->parallel)
+		return false;
+	if (worker->in_flight < worker->window)
+		return true;
+	worker->full = worker->widened || !loop_quiet(worker->loop);
+	if (worker->full)
+		return false;
+	worker->window += WINDOW;
+	worker->widened = true;
+	return true;
+}
+
 /* Start one more service, or take one more host; false if there is nothing to do now. */
 static bool step(struct worker *worker)
 {
-	if (worker->in_flight >= worker->employer->parallel ||
-	    worker->employer->full(worker->employer->owner))
+	if (!worker->first && (worker->exhausted || worker->names >= NAMES))
+		return false;
+	if (worker->employer->full(worker->employer->owner) || !has_room(worker))
 		return false;
 	if (worker->first) {
 		if (!may_start(worker))
@@ -369,7 +385,7 @@ static bool step(struct worker *worker)
 		start_service(worker, worker->first);
 		return true;
 	}
-	return !worker->exhausted && worker->names < NAMES && take_host(worker);
+	return take_host(worker);
 }
 
 /* --- what it waits for ----------------------------------------------------------------------- */
@@ -418,6 +434,9 @@ static bool turn(void *owner)
 		loop_stop(worker->loop);
 		return true;
 	}
+	worker->widened = worker->full = false;
+	if (!loop_quiet(worker->loop) && worker->window > WINDOW)
+		worker->window--;
 	while (started < STARTS && step(worker))
 		started++;
 	worker->employer->flush(worker->employer->owner);
@@ -425,7 +444,7 @@ static bool turn(void *owner)
 		loop_stop(worker->loop);
 	else if (worker->exhausted && worker->hosts <= LAST_HOSTS)
 		note_waiting(worker);
-	return started == STARTS;
+	return started == STARTS || worker->full;
 }
 
 /* --- the thread ------------------------------------------------------------------------------ */
@@ -452,6 +471,7 @@ struct worker *worker_new(const struct employer *employer)
 		return NULL;
 	worker->employer = employer;
 	worker->pacer.ring = paced;
+	worker->window = WINDOW;
 	uv_mutex_init(&worker->lock);
 	worker->loop = loop_new();
 	worker->tls = tls_context_new();

@@ -1,5 +1,6 @@
 #include "script/conn_api.h"
 
+#include "script/pattern.h"
 #include "script/serve_api.h"
 #include "script/value.h"
 #include "script/vm.h"
@@ -7,7 +8,9 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { COLLECT_EVERY = 128 };
@@ -110,8 +113,8 @@ static struct handle *of_held(struct held *held)
 	return (struct handle *)(void *)((char *)held - offsetof(struct handle, held));
 }
 
-/* A probe's handle lives as long as its task, whatever the script does with it: registry[handle] = handle. That is
- * cheaper than a finalizer, which keeps all that hangs on it until the collector has come by twice. */
+/* A handle that a probe opened lives as long as its task, whatever the script does with it: registry[handle] =
+ * handle. That is cheaper than a finalizer, which keeps all that hangs on it until the collector has come by twice. */
 static void anchor(lua_State *L, struct handle *handle, lua_State *state)
 {
 	handle->anchor = state;
@@ -152,8 +155,6 @@ static struct handle *push_handle(lua_State *L, struct task *task)
 		                   .since = loop_now(vm->loop),
 		                   .service = task->setup.service };
 	luaL_setmetatable(L, conn_type);
-	if (!vm->trusted)
-		anchor(L, handle, vm->state);
 	scope_hold(task->scope, &handle->held);
 	task->scope->opened++;
 	return handle;
@@ -190,6 +191,8 @@ struct handle *conn_api_open(lua_State *L, struct task *task)
 {
 	struct handle *handle = push_handle(L, task);
 
+	if (!task->setup.vm->trusted)
+		anchor(L, handle, task->setup.vm->state);
 	handle->owned = true;
 	handle->host = task->setup.host;
 	handle->observer.told = told;
@@ -305,9 +308,90 @@ static int method_readline(lua_State *L)
 {
 	double seconds = check_seconds(L, 2, reply_timeout(L));
 
-	check_open(L);
+	conn_begun(check_open(L), false);
 	lua_settop(L, 1);
 	return wait_run(L, readline_step, seconds);
+}
+
+/* A list has at most so many lines, and no more than so many bytes before its last one. */
+enum { LIST_LINES = 128, LIST_BYTES = 16 * 1024 };
+
+/* Does the line fit the pattern at slot 2? [-0, +0, e] */
+static bool fits(lua_State *L, const struct line *line)
+{
+	size_t                length;
+	const char           *pattern = lua_tolstring(L, 2, &length);
+	struct pattern_search search = pattern_search(line->bytes, line->length, pattern, length);
+	struct pattern_match  match;
+	enum pattern_result   result = pattern_find(&search, 0, SIZE_MAX, &vm_of(L)->steps, &match);
+
+	if (result != PATTERN_NONE && result != PATTERN_FOUND)
+		luaL_error(L, "%s", match.fault);
+	return result == PATTERN_FOUND;
+}
+
+/* Slots: 1 conn, 2 pattern, 3 list, 4 whether a line that fits is the last, 5 bytes so far, 6 whether a line was cut. */
+static int readlines_step(lua_State *L, struct task *task)
+{
+	struct conn *conn = check_open(L);
+	bool         until = lua_toboolean(L, 4), last;
+	lua_Integer  count = (lua_Integer)lua_rawlen(L, 3), bytes = lua_tointeger(L, 5);
+	struct line  line;
+
+	do {
+		enum io result;
+
+		vm_pause(task->setup.vm);
+		result = conn_readline(conn, &line);
+		vm_go_on(task->setup.vm, L);
+		if (result != IO_DONE) {
+			lua_pushinteger(L, bytes);
+			lua_replace(L, 5);
+			return not_done(L, task, conn, result);
+		}
+		note_first(task, conn, &line);
+		conn_begun(conn, true);
+		lua_pushlstring(L, line.bytes, line.length);
+		lua_rawseti(L, 3, ++count);
+		bytes += (lua_Integer)line.length;
+		if (line.cut) {
+			lua_pushboolean(L, true);
+			lua_replace(L, 6);
+		}
+		last = fits(L, &line) == until;
+	} while (!last && count < LIST_LINES && bytes < LIST_BYTES);
+	lua_pushvalue(L, 3);
+	lua_pushvalue(L, 6);
+	return 2;
+}
+
+/* conn:readuntil(pattern [, list [, seconds]]), and readwhile. */
+static int read_lines(lua_State *L, bool until)
+{
+	double seconds = check_seconds(L, 4, reply_timeout(L));
+
+	luaL_checkstring(L, 2);
+	conn_begun(check_open(L), false);
+	lua_settop(L, 3);
+	if (lua_isnil(L, 3)) {
+		lua_createtable(L, 4, 0);
+		lua_replace(L, 3);
+	}
+	luaL_checktype(L, 3, LUA_TTABLE);
+	lua_pushboolean(L, until);
+	lua_pushinteger(L, 0);
+	lua_pushboolean(L, false);
+	return wait_run(L, readlines_step, seconds);
+}
+
+static int method_readuntil(lua_State *L)
+{
+	return read_lines(L, true);
+}
+
+static int method_readwhile(lua_State *L)
+{
+	return read_lines(L, false);
 }
 
 static int read_step(lua_State *L, struct task *task)
@@ -329,7 +413,7 @@ static int method_read(lua_State *L)
 
 	luaL_argcheck(L, lua_isnoneornil(L, 2) || (count >= 1 && count <= CONN_RECEIVED), 2,
 	              "1 to 65536 bytes");
-	check_open(L);
+	conn_begun(check_open(L), false);
 	lua_settop(L, 1);
 	lua_pushinteger(L, count);
 	return wait_run(L, read_step, seconds);
@@ -394,7 +478,11 @@ static void note_curable(struct task *task, const struct conn *conn)
 {
 	if (task->setup.manner != TLS_STRICT || conn != task->setup.conn || !tls_curable(conn_failure(conn)))
 		return;
-	task->tls_failure = *conn_failure(conn);
+	if (!task->tls_failure)
+		task->tls_failure = malloc(sizeof *task->tls_failure);
+	if (!task->tls_failure)
+		return;
+	*task->tls_failure = *conn_failure(conn);
 	report_hold(task->setup.report);
 }
 
@@ -517,43 +605,50 @@ static int push_unread(lua_State *L, const struct conn *conn)
 	return 1;
 }
 
+enum fact { FACT_HOST, FACT_ADDRESS, FACT_PORT, FACT_SERVICE, FACT_LOCAL, FACT_TLS, FACT_UNREAD, FACTS };
+
 static const char *const facts[] = { "host", "address", "port", "service", "local_address", "tls", "unread" };
 
-static int push_field(lua_State *L, const struct handle *handle, const char *field)
+static int push_fact(lua_State *L, const struct handle *handle, enum fact fact)
 {
 	struct conn *conn = handle->conn;
 
-	if (strcmp(field, "tls") == 0)
-		return push_tls(L, conn);
-	if (strcmp(field, "address") == 0)
+	switch (fact) {
+	case FACT_ADDRESS:
 		return push_address(L, conn_remote(conn));
-	if (strcmp(field, "local_address") == 0)
-		return push_local(L, conn);
-	if (strcmp(field, "unread") == 0)
-		return push_unread(L, conn);
-	if (strcmp(field, "port") == 0)
+	case FACT_PORT:
 		return push_port(L, conn_remote(conn));
-	else if (strcmp(field, "host") == 0)
+	case FACT_LOCAL:
+		return push_local(L, conn);
+	case FACT_TLS:
+		return push_tls(L, conn);
+	case FACT_UNREAD:
+		return push_unread(L, conn);
+	case FACT_HOST:
 		lua_pushstring(L, handle->host);
-	else if (strcmp(field, "service") == 0)
+		return 1;
+	default:
 		lua_pushstring(L, handle->service);
-	else
-		return luaL_error(L, "conn has no field or method \"%s\"", field);
-	return 1;
+		return 1;
+	}
 }
 
-/* conn.name: a method (upvalue 1 holds them) or a fact. */
+/* conn.name. Upvalue 1 has all names: a method stands there itself, a fact as its number. */
 static int conn_index(lua_State *L)
 {
 	struct handle *handle = check_type(L);
+	int            type;
 
 	luaL_checktype(L, 2, LUA_TSTRING);
 	lua_pushvalue(L, 2);
-	if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+	type = lua_rawget(L, lua_upvalueindex(1));
+	if (type == LUA_TFUNCTION)
 		return 1;
 	if (!handle->conn)
 		return luaL_error(L, "conn is closed");
-	return push_field(L, handle, lua_tostring(L, 2));
+	if (type != LUA_TNUMBER)
+		return luaL_error(L, "conn has no field or method \"%s\"", lua_tostring(L, 2));
+	return push_fact(L, handle, (enum fact)lua_tointeger(L, -1));
 }
 
 static int conn_tostring(lua_State *L)
@@ -572,8 +667,10 @@ static int conn_tostring(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-	{ "readline", method_readline }, { "read", method_read },   { "write", method_write },
-	{ "starttls", method_starttls }, { "close", method_close }, { NULL, NULL },
+	{ "readline", method_readline },   { "readuntil", method_readuntil },
+	{ "readwhile", method_readwhile }, { "read", method_read },
+	{ "write", method_write },         { "starttls", method_starttls },
+	{ "close", method_close },         { NULL, NULL },
 };
 
 const struct handle *conn_api_handle(lua_State *L, int index)
@@ -588,13 +685,17 @@ const char *conn_api_member(size_t n, bool *is_method)
 	*is_method = n < count;
 	if (n < count)
 		return methods[n].name;
-	return n - count < sizeof facts / sizeof *facts ? facts[n - count] : NULL;
+	return n - count < FACTS ? facts[n - count] : NULL;
 }
 
 void conn_api_register(lua_State *L)
 {
 	luaL_newmetatable(L, conn_type);
 	luaL_newlib(L, methods);
+	for (int fact = 0; fact < FACTS; fact++) {
+		lua_pushinteger(L, fact);
+		lua_setfield(L, -2, facts[fact]);
+	}
 	lua_pushcclosure(L, conn_index, 1);
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, method_close);

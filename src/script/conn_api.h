@@ -33,7 +33,8 @@ struct handle {
 /* Make the metatables. [-0, +0, m] */
 void conn_api_register(struct lua_State *L);
 
-/* Push a handle for a connection of others, to `host`. [-0, +1, e] */
+/* Push a handle for a connection of others, to `host`. The caller sees to it that it lasts as long as the task.
+ * [-0, +1, e] */
 struct handle *conn_api_push(struct lua_State *L, struct task *task, struct conn *conn, const char *host);
 
 /* Push a handle with a connection of its own, not yet open; raises past TASK_CONNS. [-0, +1, e] */

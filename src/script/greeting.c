@@ -1,40 +1,37 @@
 #include "script/greeting.h"
 
 #include "script/pattern.h"
-#include "script/vm.h"
 
-#include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 /* Lines are held against the patterns of all scripts: one that takes for ever fits no line, and it is not for
  * the script whose line it is to hear that it is malformed. */
-static bool matches(lua_State *L, int index, const char *pattern)
+static bool matches(const char *line, size_t length, const char *pattern)
 {
 	enum { STEPS = 20000 };
-	size_t                length, budget = STEPS;
-	const char           *line = lua_tolstring(L, index, &length);
+	size_t                budget = STEPS;
 	struct pattern_search search = pattern_search(line, length, pattern, strlen(pattern));
 	struct pattern_match  match;
 
 	return pattern_find(&search, 0, SIZE_MAX, &budget, &match) == PATTERN_FOUND;
 }
 
-size_t greeting_rank(lua_State *L, const struct script *script, int index)
+size_t greeting_rank(const struct script *script, const char *line, size_t length)
 {
 	for (size_t n = 0; n < script->greeting_count; n++)
-		if (matches(L, index, script->greetings[n]))
+		if (matches(line, length, script->greetings[n]))
 			return n;
 	return script->greeting_count > 0 ? GREETING_NONE : 0;
 }
 
 /* The one script whose n-th pattern fits, NULL if there is none or more than one; *found: how many do;
  * *more: some have patterns beyond it. */
-static const struct script *fitting(lua_State *L, size_t n, int index, size_t *found, bool *more)
+static const struct script *fitting(const struct catalogue *catalogue, size_t n, const char *line,
+                                    size_t length, size_t *found, bool *more)
 {
-	const struct catalogue *catalogue = vm_of(L)->catalogue;
-	const struct script    *fits = NULL;
+	const struct script *fits = NULL;
 
 	for (size_t i = 0; i < catalogue->script_count; i++) {
 		const struct script *script = catalogue->scripts[i];
@@ -42,13 +39,13 @@ static const struct script *fitting(lua_State *L, size_t n, int index, size_t *f
 		if (script->broken || n >= script->greeting_count)
 			continue;
 		*more = true;
-		if (matches(L, index, script->greetings[n]) && (*found)++ == 0)
+		if (matches(line, length, script->greetings[n]) && (*found)++ == 0)
 			fits = script;
 	}
 	return *found == 1 ? fits : NULL;
 }
 
-const char *greeting_owner(lua_State *L, int index, size_t rank)
+const char *greeting_owner(const struct catalogue *catalogue, const char *line, size_t length, size_t rank)
 {
 	size_t found = 0;
 	bool   more = true;
@@ -57,7 +54,7 @@ const char *greeting_owner(lua_State *L, int index, size_t rank)
 		const struct script *script;
 
 		more = false;
-		script = fitting(L, n, index, &found, &more);
+		script = fitting(catalogue, n, line, length, &found, &more);
 		if (script)
 			return script->services[0].name;
 	}

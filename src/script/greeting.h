@@ -6,19 +6,17 @@
 
 #include <stddef.h>
 
-struct lua_State;
-
 /* The most telling pattern of a script is its first: an SMTP server says "SMTP" in its greeting, but need
  * not. So of two probes whose patterns both fit, the one with the earlier pattern is right. */
 enum { GREETING_NONE = 1000 };
 
-/* The place, from 0, of the first of the script's patterns that the text at `index` fits; GREETING_NONE
- * if it fits none; 0 if there are none. [-0, +0, -] */
-size_t greeting_rank(struct lua_State *L, const struct script *script, int index);
+/* The place, from 0, of the first of the script's patterns that the line fits; GREETING_NONE if it fits none; 0 if
+ * there are none. */
+size_t greeting_rank(const struct script *script, const char *line, size_t length);
 
 /* The name of the service whose script has the earliest pattern that fits, if that is earlier than
- * `rank`; NULL if there is none, or two have it equally early. [-0, +0, -] */
-const char *greeting_owner(struct lua_State *L, int index, size_t rank);
+ * `rank`; NULL if there is none, or two have it equally early. */
+const char *greeting_owner(const struct catalogue *catalogue, const char *line, size_t length, size_t rank);
 
 /* What bytes that no probe knows look like: "vnc", "mysql", "tls", ..., or NULL. */
 const char *greeting_likeness(const char *bytes, size_t length);

@@ -66,10 +66,8 @@ static int scan_classify(lua_State *L)
 	const char *name, *line;
 	size_t      length;
 
-	luaL_checkstring(L, 1);
-	lua_settop(L, 1);
-	name = greeting_owner(L, 1, GREETING_NONE);
-	line = lua_tolstring(L, 1, &length);
+	line = luaL_checklstring(L, 1, &length);
+	name = greeting_owner(vm_of(L)->catalogue, line, length, GREETING_NONE);
 	lua_pushstring(L, name ? name : greeting_likeness(line, length));
 	return 1;
 }

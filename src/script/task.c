@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TRACEBACK = 2048 }; /* bytes of one that are kept */
+
 /* How a coroutine left the processor for good. */
 enum exit { EXIT_RETURN, EXIT_ERROR, EXIT_KILLED, EXIT_MEMORY, EXIT_STRAY_YIELD, EXIT_CANCELLED };
 
@@ -41,10 +43,13 @@ static void push_arguments(lua_State *L, const struct script *script)
 	}
 }
 
+/* The handle stands twice on the coroutine's stack: as an argument, which the script may drop, and below the
+ * function, where it lasts as long as the coroutine runs. */
 static void push_probe(lua_State *L, struct task *task)
 {
-	vm_push_probe(L, task->setup.script);
 	conn_api_push(L, task, task->setup.conn, task->setup.host);
+	vm_push_probe(L, task->setup.script);
+	lua_pushvalue(L, -2);
 	report_api_push(L);
 	push_arguments(L, task->setup.script);
 }
@@ -88,9 +93,11 @@ static lua_State *make_thread(lua_State *L, int below, int *reference)
 static int prepare(lua_State *L)
 {
 	struct task *task = lua_touserdata(L, 1);
+	int          below = lua_gettop(L);
 
 	push_probe(L, task);
-	task->thread = make_thread(L, 1, &task->reference);
+	task->arguments = lua_gettop(L) - below - 2;
+	task->thread = make_thread(L, below, &task->reference);
 	return 0;
 }
 
@@ -108,10 +115,10 @@ static void give_up(struct task *task, const char *why)
 static void resume(struct task *task)
 {
 	struct vm *vm = task->setup.vm;
-	int        arguments = task->begun ? 0 : lua_gettop(task->thread) - 1;
+	int        arguments = task->arguments;
 	int        count, status;
 
-	task->begun = true;
+	task->arguments = 0;
 	vm_enter(vm, task->thread, task, task->spent);
 	status = lua_resume(task->thread, vm->state, arguments, &count);
 	task->spent = vm_leave(vm);
@@ -170,11 +177,12 @@ static void leave_scope(struct task *task)
 
 struct task *task_spawn(lua_State *L, const struct task_setup *setup)
 {
-	int          below = lua_gettop(L), reference;
+	int          below = lua_gettop(L), reference, arguments;
 	lua_State   *thread;
 	struct task *task;
 
 	push_call(L, setup->call);
+	arguments = lua_gettop(L) - below - 1;
 	thread = make_thread(L, below, &reference);
 	task = calloc(1, sizeof *task);
 	if (!task) {
@@ -185,6 +193,7 @@ struct task *task_spawn(lua_State *L, const struct task_setup *setup)
 	task->scope = setup->scope;
 	task->thread = thread;
 	task->reference = reference;
+	task->arguments = arguments;
 	setup->vm->task_count++;
 	join_scope(task);
 	wait_soon(task);
@@ -304,50 +313,46 @@ struct closing {
 	struct task        *task;
 	enum exit           exit;
 	struct task_result *result;
-	char                traceback[2048];
+	char               *traceback; /* allocated, or NULL */
 };
 
 static void take_traceback(lua_State *L, struct closing *closing)
 {
 	luaL_traceback(L, closing->task->thread, NULL, 0);
-	snprintf(closing->traceback, sizeof closing->traceback, "%s", lua_tostring(L, -1));
+	closing->traceback = strndup(lua_tostring(L, -1), TRACEBACK);
 	closing->result->traceback = closing->traceback;
 	lua_pop(L, 1);
 }
 
 /* A server whose first words are not the probe's is named: by the probe whose they are, or by its looks.
  * Words that nobody knows are the probe's to judge: lines may come before what it waits for. */
-static void judge_words(lua_State *L, const struct task *task, const char *words, size_t length)
+static void judge_words(const struct task *task, const char *words, size_t length)
 {
-	size_t      rank;
-	const char *owner;
+	size_t      rank = greeting_rank(task->setup.script, words, length);
+	const char *owner = rank > 0 ? greeting_owner(task->setup.vm->catalogue, words, length, rank) : NULL;
 	char        text[120];
 	int         size;
 
-	lua_pushlstring(L, words, length);
-	rank = greeting_rank(L, task->setup.script, lua_gettop(L));
-	owner = rank > 0 ? greeting_owner(L, lua_gettop(L), rank) : NULL;
 	if (!owner && rank == GREETING_NONE)
 		owner = greeting_likeness(words, length);
 	if (owner) {
 		size = snprintf(text, sizeof text, "this is %s, not %s", owner, task->setup.service);
 		report_warn(task->setup.report, "wrong-protocol", text, (size_t)size);
 	}
-	lua_pop(L, 1);
 }
 
-static void judge_greeting(lua_State *L, const struct task *task)
+static void judge_greeting(const struct task *task)
 {
 	const char *unread;
 	size_t      length;
 
 	if (task->first_seen) {
-		judge_words(L, task, task->first, task->first_length);
+		judge_words(task, task->first, task->first_length);
 		return;
 	}
 	unread = conn_unread(task->setup.conn, &length);
 	if (length > 0)
-		judge_words(L, task, unread, length);
+		judge_words(task, unread, length);
 }
 
 /* That a server said nothing at all is a finding of its own, whatever the probe made of it. */
@@ -402,24 +407,32 @@ static void keep_outcome(lua_State *L, const struct closing *closing)
 	lua_pop(L, 1);
 }
 
-/* A coroutine that was killed is left as it is: closing it would run more of the script. */
+/* A coroutine that came to its end has nothing to be closed. One that was killed is left as it is: closing it would
+ * run more of the script. Whether it can be used again. */
+static bool reset(lua_State *thread, enum exit exit)
+{
+	switch (exit) {
+	case EXIT_RETURN:
+		return true;
+	case EXIT_KILLED:
+		return false;
+	default:
+		return lua_resetthread(thread) == LUA_OK || exit == EXIT_ERROR;
+	}
+}
+
 static int close_thread(lua_State *L)
 {
 	struct closing *closing = lua_touserdata(L, 1);
 	struct task    *task = closing->task;
-	bool            killed = closing->exit == EXIT_KILLED;
-	int             status = LUA_OK;
 
 	if (closing->result->end == TASK_BROKEN)
 		take_traceback(L, closing);
 	if (task->setup.call != 0)
 		keep_outcome(L, closing);
-	if (!killed)
-		status = lua_resetthread(task->thread);
-	vm_give_thread(L, task->thread, task->reference,
-	               !killed && (status == LUA_OK || closing->exit == EXIT_ERROR));
+	vm_give_thread(L, task->thread, task->reference, reset(task->thread, closing->exit));
 	if (task->setup.conn) {
-		judge_greeting(L, task);
+		judge_greeting(task);
 		note_silence(task, closing->result);
 	}
 	return 0;
@@ -436,8 +449,7 @@ static void end(struct task *task, enum exit exit)
 
 	wait_forget(task);
 	judge(task, exit, &result);
-	if (failure_present(&task->tls_failure))
-		result.tls_failure = &task->tls_failure;
+	result.tls_failure = task->tls_failure;
 	vm_protected(vm, close_thread, &closing, error, sizeof error);
 	if (exit == EXIT_KILLED || exit == EXIT_MEMORY)
 		vm->retired = true;
@@ -445,5 +457,7 @@ static void end(struct task *task, enum exit exit)
 	scope_release(&task->own);
 	vm->task_count--;
 	task->setup.done(task->setup.owner, &result);
+	free(closing.traceback);
+	free(task->tls_failure);
 	free(task);
 }

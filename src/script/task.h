@@ -80,8 +80,8 @@ struct task {
 	struct task_setup setup;
 	struct lua_State *thread;
 	int               reference;
-	unsigned          spent; /* CPU time, in the ticks of vm.h */
-	bool              begun;
+	unsigned          spent;     /* CPU time, in the ticks of vm.h */
+	int               arguments; /* that the function begins with; 0 once it has begun */
 
 	struct scope *scope, own;   /* scope: the setup's, or its own */
 	struct task **place, *next; /* among the spawned tasks of a scope */
@@ -96,7 +96,7 @@ struct task {
 		struct alarm  alarm;
 	} wait;
 
-	struct failure tls_failure; /* of the first upgrade that legacy settings may make work */
+	struct failure *tls_failure; /* of the first upgrade that legacy settings may make work, or NULL */
 
 	char   first[TASK_FIRST_LINE]; /* the first line that the server said */
 	size_t first_length;

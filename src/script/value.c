@@ -80,7 +80,7 @@ static int sorted_keys(lua_State *L, int index, const char *keys[VALUE_KEYS], st
 /* [-0, +0, m] */
 static json_t *build_object(lua_State *L, int index, int depth, struct building *building)
 {
-	const char *keys[VALUE_KEYS] = { NULL };
+	const char *keys[VALUE_KEYS] __attribute__((uninitialized)); /* clearing 2 KiB each time would cost */
 	int         count = sorted_keys(L, index, keys, building);
 	json_t     *object = count >= 0 ? json_object() : NULL;
 

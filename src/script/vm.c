@@ -17,8 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_THREADS = 1024 };
-
 /* A script of a trusted state looks up from its work after so many instructions, whether it is interrupted. */
 enum { LOOK_EVERY = 10000 };
 
@@ -343,7 +341,6 @@ static int prepare(lua_State *L)
 		                           { LUA_TABLIBNAME, luaopen_table },
 		                           { LUA_MATHLIBNAME, luaopen_math },
 		                           { LUA_UTF8LIBNAME, luaopen_utf8 } };
-	struct vm            *vm = vm_of(L);
 
 	for (size_t i = 0; i < sizeof opened / sizeof *opened; i++)
 		luaL_requiref(L, opened[i].name, opened[i].func, 1);
@@ -363,8 +360,6 @@ static int prepare(lua_State *L)
 	lua_setfield(L, -2, "__metatable");
 	conn_api_register(L);
 	report_api_register(L);
-	lua_newtable(L);
-	vm->idle = luaL_ref(L, LUA_REGISTRYINDEX);
 	return 0;
 }
 
@@ -386,16 +381,12 @@ static void extend_path(lua_State *L)
 /* [-0, +0, e] The same for a state without sandbox. */
 static int prepare_trusted(lua_State *L)
 {
-	struct vm *vm = vm_of(L);
-
 	luaL_openlibs(L);
 	extend_path(L);
 	conn_api_register(L);
 	report_api_register(L);
 	scan_api_push(L);
 	lua_setglobal(L, "scan");
-	lua_newtable(L);
-	vm->idle = luaL_ref(L, LUA_REGISTRYINDEX);
 	return 0;
 }
 
@@ -518,19 +509,15 @@ lua_State *vm_take_thread(lua_State *L, int *reference)
 	struct vm *vm = vm_of(L);
 	lua_State *thread;
 
-	lua_rawgeti(L, LUA_REGISTRYINDEX, vm->idle);
 	if (vm->idle_count > 0) {
-		lua_rawgeti(L, -1, vm->idle_count);
-		lua_pushnil(L);
-		lua_rawseti(L, -3, vm->idle_count--);
-		thread = lua_tothread(L, -1);
-	} else {
-		thread = lua_newthread(L);
+		vm->idle_count--;
+		*reference = vm->idle[vm->idle_count].reference;
+		return vm->idle[vm->idle_count].thread;
 	}
+	thread = lua_newthread(L);
 	if (vm->trusted)
 		lua_sethook(thread, look_up, LUA_MASKCOUNT, LOOK_EVERY);
 	*reference = luaL_ref(L, LUA_REGISTRYINDEX);
-	lua_pop(L, 1);
 	return thread;
 }
 
@@ -538,12 +525,12 @@ void vm_give_thread(lua_State *L, lua_State *thread, int reference, bool reusabl
 {
 	struct vm *vm = vm_of(L);
 
-	if (reusable && !vm->trusted && vm->idle_count < IDLE_THREADS) {
-		lua_settop(thread, 0);
-		lua_rawgeti(L, LUA_REGISTRYINDEX, vm->idle);
-		lua_rawgeti(L, LUA_REGISTRYINDEX, reference);
-		lua_rawseti(L, -2, ++vm->idle_count);
-		lua_pop(L, 1);
+	if (!reusable || vm->trusted || vm->idle_count == VM_IDLE) {
+		luaL_unref(L, LUA_REGISTRYINDEX, reference);
+		return;
 	}
-	luaL_unref(L, LUA_REGISTRYINDEX, reference);
+	lua_settop(thread, 0);
+	vm->idle[vm->idle_count].thread = thread;
+	vm->idle[vm->idle_count].reference = reference;
+	vm->idle_count++;
 }

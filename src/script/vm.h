@@ -1,4 +1,4 @@
-/* One Lua state: its memory, its sandbox, its limits. A worker thread has one.
+/* One Lua state: its memory, its sandbox, its limits. A worker thread has one for each script, see states.h.
  *
  * Every script file runs in an environment of its own (base, string, table, math, utf8, scan and
  * require of lib/ only), so what one does to its globals no other sees. Memory is capped, CPU time
@@ -25,6 +25,7 @@ struct task;
  * make it hold, so that no number of talkative servers uses up what is there for all. */
 enum { VM_MEMORY = 16 * 1024 * 1024, VM_PROBE_MEMORY = 128 * 1024 };
 enum { VM_KEYS = 8192 }; /* of a table that are not 1 to n */
+enum { VM_IDLE = 1024 }; /* coroutines kept for later use */
 
 struct vm {
 	struct lua_State       *state;
@@ -48,8 +49,13 @@ struct vm {
 	volatile bool     interrupted;  /* see vm_interrupt */
 
 	int *probes; /* registry references of the probes loaded so far, by script index */
-	int  idle;   /* registry reference of the array of idle coroutines */
-	int  idle_count;
+
+	/* Coroutines that have ended and can be used again, with their registry references. */
+	struct {
+		struct lua_State *thread;
+		int               reference;
+	} idle[VM_IDLE];
+	size_t idle_count;
 };
 
 /* `loop` and `tls` may be NULL for a state that only reads declarations. NULL: no memory. */

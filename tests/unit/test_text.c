@@ -109,7 +109,10 @@ static void a_bug_of_a_script_is_not_in_the_report(void **state)
 static void a_host_without_an_address_is_two_lines(void **state)
 {
 	(void)state;
-	failure_set(&host->failure, PHASE_RESOLVE, "no-name", "no such name");
+	struct failure failure;
+
+	failure_set(&failure, PHASE_RESOLVE, "no-name", "no such name");
+	host_fail(host, &failure);
 	expect("Testing mail.example:\n[resolve] no such name\n");
 }
 

@@ -248,7 +248,7 @@ def _():
         terminal.type("conn.add\t\r")
         terminal.wait(r'"127\.0\.0\.1"\n')
         terminal.type("conn:re\t\t")
-        terminal.wait(r"\nread  readline\n")
+        terminal.wait(r"\nread  readline  readuntil  readwhile\n")
         terminal.type("\x03")
         terminal.wait(r"\^C\n")
         terminal.type("strin\t.for\t('%d', 42)\r")
