@@ -110,7 +110,7 @@ static void put_line(struct notes *notes, const char *mark, const char *bytes, s
 	struct buffer line;
 
 	buffer_init(&line, NOTES_BYTES);
-	if (notes->connection > 1 && mark[1] != '\0')
+	if (notes->connection > 1 && strchr("SCT", *mark))
 		buffer_format(&line, "%c%u%s", mark[0], notes->connection, mark + 1);
 	else
 		buffer_text(&line, mark);
