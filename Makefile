@@ -23,6 +23,7 @@ variant := $(notdir $(firstword $(CC)))$(if $(SANITIZE),-$(subst $(comma),-,$(SA
 out := .build/$(variant)
 deps = CC='$(CC)' vendor/deps
 quiet := $(if $(V),,@)
+processors := $(shell nproc)
 again = +@$(MAKE) --no-print-directory $(if $(V),,-s)
 
 sources := $(wildcard src/*.c src/*/*.c)
@@ -135,17 +136,39 @@ $(bench_objects:.o=): %: %.o
 	@echo '  LINK  $@'
 	$(quiet)$(link) -Wl,--as-needed -o $@ $< $(link_with)
 
-# A fuzz target brings no main: that is libFuzzer's, see `fuzz`.
-.PHONY: fuzz-programs
+# A fuzz target brings no main: that is libFuzzer's, see check-fuzz. FUZZ="NAME..." runs some of them.
+.PHONY: fuzz-programs fuzz-suite
 fuzz-programs: $(fuzz_objects:.o=)
 
-.PHONY: fuzz-suite
 fuzz-suite: fuzz-programs
 	@PROGRAMS=$(out)/tests/fuzz tests/fuzz/run $(FUZZ)
 
 $(fuzz_objects:.o=): %: %.o $(filter-out $(out)/src/main.o,$(objects))
 	@echo '  LINK  $@'
 	$(quiet)$(link) -o $@ $^ $(link_with)
+
+# What the analyzers have found nothing in; they look again where something has changed. Lua's header does not say
+# which of its functions never come back: tests/raising.h does.
+look_closely = -Itests -include raising.h -UNDEBUG
+tidy_flags = -std=c11 -D_GNU_SOURCE -Isrc $(filter -I% -isystem% -D%,$(libraries))
+analyzed := $(sources:%.c=$(out)/%.analyzed)
+tidied := $(sources:%.c=$(out)/%.tidied)
+
+.PHONY: analyzed tidied
+analyzed: $(analyzed)
+tidied: $(tidied)
+
+# It loses what a pointer in an array leads to, and then calls it a leak: leaks are what valgrind and
+# LeakSanitizer look for.
+$(analyzed): $(out)/%.analyzed: %.c $(out)/flags tests/raising.h
+	@mkdir -p $(@D)
+	$(quiet)$(compile) $(look_closely) -fanalyzer -Wno-analyzer-malloc-leak -MMD -MP -MF $@.d -MT $@ -c -o /dev/null $<
+	@touch $@
+
+$(tidied): $(out)/%.tidied: %.c $(wildcard src/*/*.h) .clang-tidy tests/raising.h
+	@mkdir -p $(@D)
+	$(quiet)clang-tidy --quiet $< -- $(tidy_flags) $(look_closely) 2>$@.log || { cat $@.log; exit 1; }
+	@touch $@
 
 # After `make clean all` these are gone although they were remembered above.
 $(out)/flags:
@@ -159,7 +182,7 @@ $(out)/compiler:
 .build/latest:
 	$(call remember,$@,$(out))
 
--include $(objects:.o=.d) $(test_objects:.o=.d) $(bench_objects:.o=.d) $(fuzz_objects:.o=.d)
+-include $(objects:.o=.d) $(test_objects:.o=.d) $(bench_objects:.o=.d) $(fuzz_objects:.o=.d) $(analyzed:=.d)
 
 # --- Using it -------------------------------------------------------------------------------------
 
@@ -221,14 +244,19 @@ suite: program units
 bench: scan bench-programs ## measure scan beside the least that does the same: all, or BENCH="--quick floor ..."
 	@SCAN=./scan PROGRAMS=$(out)/tests/bench tests/bench/run $(BENCH)
 
-# `make check` runs all of these and names those that fail, `make check-NAME` runs one.
-checks := floors gcc clang sanitizers cppcheck format luacheck
+# `make check` runs all of these, one after another, each with all processors, and names those that fail;
+# `make check-NAME` runs one.
+checks := floors format gcc clang cppcheck tidy analyzer luacheck sanitizers threads patterns coverage valgrind fuzz
 
 .PHONY: check format $(checks:%=check-%)
-check: ## order of the house, both compilers, sanitizers, static analysis, format
+check: ## order of the house, both compilers, static analysis, sanitizers, valgrind, coverage, fuzzers
 	@$(deps) install build extra test check
-	$(again) -k -O $(checks:%=check-%)
-	@echo 'check: all is well: $(checks)'
+	@+failed=; for check in $(checks); do \
+		begin=$$(date +%s); verdict=ok; \
+		$(MAKE) --no-print-directory $(if $(V),,-s) check-$$check || { verdict=FAILED; failed="$$failed $$check"; }; \
+		echo "check-$$check: $$verdict, $$(($$(date +%s) - begin)) s"; \
+	done; \
+	[ -z "$$failed" ] && echo 'check: all is well: $(checks)' || { echo "check: failed:$$failed"; exit 1; }
 
 c_files = $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
 lua_files = $(wildcard scripts/*.lua scripts/lib/*.lua)
@@ -242,25 +270,43 @@ check-gcc:
 check-clang:
 	$(again) CC=clang WERROR=1 program units bench-programs
 
-check-sanitizers: export ASAN_OPTIONS = detect_stack_use_after_return=1:strict_string_checks=1
-check-sanitizers: export UBSAN_OPTIONS = print_stacktrace=1
-check-sanitizers:
-	$(again) CC=gcc WERROR=1 SANITIZE=address,undefined suite
-
 # It is told that jansson's loops are loops; two of its checks take a pointer handed on for one that is used.
 check-cppcheck:
-	@cppcheck --quiet --std=c11 --language=c -Isrc --enable=warning,performance,portability --inline-suppr \
+	@cppcheck --quiet -j $(processors) --std=c11 --language=c -Isrc --enable=warning,performance,portability \
+		--inline-suppr \
 		-D'json_array_foreach(a,i,v)=while (v = json_array_get(a, i))' \
 		-D'json_object_foreach(o,k,v)=while (v = json_object_get(o, k))' \
 		--suppress=missingIncludeSystem --suppress=ctuuninitvar --suppress=identicalInnerCondition \
 		--error-exitcode=1 $(sources)
 
+check-tidy:
+	$(again) CC=clang tidied
+
+check-analyzer:
+	$(again) CC=gcc WERROR=1 analyzed
+
+check-sanitizers: export ASAN_OPTIONS = detect_stack_use_after_return=1:strict_string_checks=1
+check-sanitizers: export UBSAN_OPTIONS = print_stacktrace=1
+check-sanitizers:
+	$(again) CC=gcc WERROR=1 SANITIZE=address,undefined suite
+
+# Our matcher of patterns beside that of Lua: other calls than those of `make test`, and more of them.
+check-patterns:
+	$(again) CC=gcc WERROR=1 units
+	@PATTERN_SEED=2 PATTERN_CALLS=$(or $(PATTERN_CALLS),5000000) .build/gcc-werror/tests/unit/test_pattern
+
+check-valgrind:
+	$(again) CC=gcc WERROR=1 program
+	@SCAN=.build/gcc-werror/scan tests/valgrind/run
+
+check-fuzz:
+	$(again) CC=clang WERROR=1 SANITIZE=fuzzer,address,undefined fuzz-suite
+
 check-format:
 	@clang-format --dry-run -Werror $(c_files)
 
 check-luacheck:
-	@$(if $(lua_files),luacheck --quiet --no-color --no-config --std lua54 --read-globals scan \
-		--max-line-length 120 $(lua_files))
+	@luacheck --quiet --no-color $(lua_files)
 
 format: ## put the C files into the project's style
 	@clang-format -i $(c_files)

@@ -1,6 +1,6 @@
 /* What the fuzz targets share: how one says that something is wrong, and how bytes become choices and texts.
  *
- * A target is one file, linked with all of src but main. `make fuzz` builds and runs them, see ./run.
+ * A target is one file, linked with all of src but main. `make check-fuzz` builds and runs them, see ./run.
  */
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H
