@@ -344,21 +344,22 @@ static bool apply(struct parse *parse, const struct option *option, const char *
 
 /* Words */
 
-/* The value of the option in hand, from the word behind it. "-o --json" is a forgotten file name rather
+/* The value of the option in hand, from the word behind it; NULL: there is none. "-o --json" is a forgotten file name rather
  * than a file of that name; a number that is none complains better by itself. */
-static bool next_value(struct parse *parse, const struct option *option, const char **value)
+static const char *next_value(struct parse *parse, const struct option *option)
 {
-	const char *word;
+	const char *word = parse->next < parse->argc ? parse->argv[parse->next] : NULL;
 
-	if (parse->next >= parse->argc)
-		return refuse(parse, "%s needs %s", parse->given, option->wants);
-	word = parse->argv[parse->next];
-	if (!is_number(option) && word[0] == '-' && word[1] != '\0')
-		return refuse(parse, "%s needs %s, not the option %s", parse->given, option->wants,
-		              quote_word(word).text);
-	parse->next++;
-	*value = word;
-	return true;
+	if (!word) {
+		refuse(parse, "%s needs %s", parse->given, option->wants);
+	} else if (!is_number(option) && word[0] == '-' && word[1] != '\0') {
+		refuse(parse, "%s needs %s, not the option %s", parse->given, option->wants,
+		       quote_word(word).text);
+		word = NULL;
+	} else {
+		parse->next++;
+	}
+	return word;
 }
 
 static bool refuse_unknown(struct parse *parse, const char *dashes, const char *name, size_t length)
@@ -427,9 +428,9 @@ static bool take_long(struct parse *parse, const char *name)
 		return refuse(parse, "%s takes no value, not \"%s\"", parse->given, quote_word(value).text);
 	if (!option->wants)
 		return apply(parse, option, "");
-	if (!value && !next_value(parse, option, &value))
-		return false;
-	return apply(parse, option, value);
+	if (!value)
+		value = next_value(parse, option);
+	return value && apply(parse, option, value);
 }
 
 static const struct option *find_letter(char letter)
@@ -470,9 +471,9 @@ static bool take_letters(struct parse *parse, const char *letters)
 		if (!option)
 			return refuse_letter(parse, letters, letter);
 		snprintf(parse->given, sizeof parse->given, "-%c", *letter);
-		if (option->wants && *value == '\0' && !next_value(parse, option, &value))
-			return false;
-		if (!apply(parse, option, value))
+		if (option->wants && *value == '\0')
+			value = next_value(parse, option);
+		if (!value || !apply(parse, option, value))
 			return false;
 		if (option->wants)
 			break;

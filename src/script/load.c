@@ -49,7 +49,7 @@ __attribute__((format(printf, 2, 3))) static void blame(struct script *script, c
 }
 
 /* [-0, +0, e] Raise "path: ...". */
-static void refuse(lua_State *L, const struct script *script, const char *format, ...)
+static _Noreturn void refuse(lua_State *L, const struct script *script, const char *format, ...)
 {
 	va_list arguments;
 
@@ -59,6 +59,7 @@ static void refuse(lua_State *L, const struct script *script, const char *format
 	va_end(arguments);
 	lua_concat(L, 2);
 	lua_error(L);
+	__builtin_unreachable(); /* Lua's header does not say so */
 }
 
 /* [-0, +0, e] */
@@ -567,7 +568,7 @@ static const char *fault(const char *path, bool *is_folder)
 bool load_scripts(struct catalogue *catalogue, const char *const *paths, size_t count, char *error,
                   size_t size)
 {
-	bool is_folder;
+	bool is_folder = false;
 
 	for (size_t i = 0; i < count; i++) {
 		const char *reason = fault(paths[i], &is_folder);

@@ -64,9 +64,10 @@ static bool split(struct lines *lines, const struct buffer *text)
 
 static bool want(struct lines *lines, const struct conversation *conversation)
 {
-	lines->count = conversation->line_count;
-	lines->line = calloc(lines->count + 1, sizeof *lines->line);
-	for (size_t i = 0; lines->line && i < lines->count; i++) {
+	*lines = (struct lines){ calloc(conversation->line_count + 1, sizeof *lines->line), 0 };
+	if (lines->line)
+		lines->count = conversation->line_count;
+	for (size_t i = 0; i < lines->count; i++) {
 		const struct expected *wanted = &conversation->lines[i];
 
 		lines->line[i] = (struct line){ wanted, wanted->text, strlen(wanted->text) };
@@ -154,9 +155,12 @@ static bool compare_lines(struct lines *first, const struct buffer *text, const 
                           struct buffer *findings)
 {
 	struct lines seen;
-	bool         same = split(&seen, text) && first->line && same_lines(first, &seen);
+	bool         read = split(&seen, text) && first->line;
+	bool         same = read && same_lines(first, &seen);
 
-	if (!same) {
+	if (!read) {
+		buffer_text(findings, "not enough memory\n");
+	} else if (!same) {
 		buffer_text(findings, what);
 		print_difference(findings, first, &seen);
 	}
