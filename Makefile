@@ -3,6 +3,7 @@
 #   CC, CPPFLAGS, CFLAGS, LDFLAGS   yours, added after the project's own
 #   WERROR=1                        every warning is an error
 #   SANITIZE=address,undefined      with these sanitizers
+#   COVERAGE=1                      counting which lines run
 #   PREFIX, DESTDIR                 where `make install` puts things
 #   V=1                             show the commands
 #
@@ -19,7 +20,7 @@ endif
 .SUFFIXES:
 
 comma := ,
-variant := $(notdir $(firstword $(CC)))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(WERROR),-werror)
+variant := $(notdir $(firstword $(CC)))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(COVERAGE),-coverage)$(if $(WERROR),-werror)
 out := .build/$(variant)
 deps = CC='$(CC)' vendor/deps
 quiet := $(if $(V),,@)
@@ -44,11 +45,14 @@ hardening_wanted = -fstack-protector-strong -fstack-clash-protection -fcf-protec
 
 # Sanitizers want none of it, and fortification wants an optimizer.
 protection = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer, \
-	$(filter-out $(if $(filter -O0,$(CFLAGS)),-D_FORTIFY%),$(hardening)))
+	$(filter-out $(if $(filter -O0,$(counting) $(CFLAGS)),-D_FORTIFY%),$(hardening)))
+
+# Lines are counted as they are written, not as an optimizer has them.
+counting = $(if $(COVERAGE),-O0 --coverage -fprofile-update=atomic)
 
 compile = $(CC) -std=c11 -D_GNU_SOURCE -Isrc -O2 -g -fPIE $(warnings) $(protection) \
-	$(filter-out -l% -L% -Wl%,$(libraries)) $(CPPFLAGS) $(CFLAGS)
-link = $(CC) -pie -Wl,-z,relro,-z,now,-z,noexecstack $(filter -fsanitize%,$(protection)) $(CFLAGS) $(LDFLAGS)
+	$(filter-out -l% -L% -Wl%,$(libraries)) $(counting) $(CPPFLAGS) $(CFLAGS)
+link = $(CC) -pie -Wl,-z,relro,-z,now,-z,noexecstack $(filter -fsanitize%,$(protection)) $(counting) $(CFLAGS) $(LDFLAGS)
 link_with = $(filter -l% -L% -Wl%,$(libraries)) -lm
 scripts_folder = $(PREFIX)/share/scan/scripts
 
@@ -219,7 +223,7 @@ help: ## this list
 # --- Testing it -----------------------------------------------------------------------------------
 
 # `suite` tests this very variant where it was built; `test` what is at the top.
-.PHONY: test test-servers test-cluster suite
+.PHONY: test test-servers test-cluster suite coverage-suite
 test: ## get what is missing, build, and run the tests: all, or TESTS="tests/floors.t ..."
 	@$(deps) install build extra test
 	$(again) all units
@@ -236,6 +240,12 @@ test-cluster: ## one list in shards by GNU parallel, Slurm and a Kubernetes Job'
 	@tests/cluster/install
 	$(again) all
 	@SCAN=./scan BUILD=$(out) tests/run tests/cluster/run
+
+# Which lines of src/ ran in the suite, or in TESTS.
+coverage-suite: program units
+	@find $(out) -name '*.gcda' -delete
+	@SCAN=$(out)/scan BUILD=$(out) tests/run $(TESTS)
+	@BUILD=$(out) tests/coverage/run
 
 suite: program units
 	@SCAN=$(out)/scan BUILD=$(out) tests/run $(TESTS)
@@ -293,7 +303,14 @@ check-sanitizers:
 # Our matcher of patterns beside that of Lua: other calls than those of `make test`, and more of them.
 check-patterns:
 	$(again) CC=gcc WERROR=1 units
-	@PATTERN_SEED=2 PATTERN_CALLS=$(or $(PATTERN_CALLS),5000000) .build/gcc-werror/tests/unit/test_pattern
+	@PATTERN_SEED=2 PATTERN_CALLS=$(or $(PATTERN_CALLS),5000000) tests/run .build/gcc-werror/tests/unit/test_pattern
+
+check-coverage:
+	$(again) CC=gcc COVERAGE=1 coverage-suite
+
+# The parts with threads: workers, the writer, the look-up of names.
+check-threads:
+	$(again) CC=gcc WERROR=1 SANITIZE=thread suite TESTS='$(threaded)'
 
 check-valgrind:
 	$(again) CC=gcc WERROR=1 program
