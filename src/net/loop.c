@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -21,8 +22,10 @@ struct loop {
 	int       poller;
 	uv_loop_t uv;
 	moment    now;
-	double    longest_turn;
-	bool      stopping;
+	bool      stopping, measured;
+	double    cpu; /* milliseconds of this thread, when the turn began */
+
+	struct turns turns;
 
 	struct slot *slots; /* slot 0 stands for libuv */
 	uint32_t     slot_count, first_free;
@@ -99,9 +102,14 @@ struct uv_loop_s *loop_uv(struct loop *loop)
 	return &loop->uv;
 }
 
-double loop_longest_turn(const struct loop *loop)
+const struct turns *loop_turns(const struct loop *loop)
 {
-	return loop->longest_turn;
+	return &loop->turns;
+}
+
+void loop_measure(struct loop *loop)
+{
+	loop->measured = true;
 }
 
 char *loop_scratch(struct loop *loop)
@@ -310,12 +318,29 @@ static int patience(struct loop *loop, bool busy)
 	return uv >= 0 && uv < (int)left ? uv : (int)left;
 }
 
+const double turn_lengths[TURN_LENGTHS - 1] = { 1, 2, 5, 10, 20, 50, 100 };
+
+static double cpu_now(void)
+{
+	struct timespec spent;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+	return (double)spent.tv_sec * 1e3 + (double)spent.tv_nsec / 1e6;
+}
+
 static void note_turn(struct loop *loop)
 {
 	double took = clock_ms(loop->now, clock_now());
+	double cpu = loop->measured ? cpu_now() - loop->cpu : 0;
+	size_t length = 0;
 
-	if (took > loop->longest_turn)
-		loop->longest_turn = took;
+	while (length < TURN_LENGTHS - 1 && took >= turn_lengths[length])
+		length++;
+	loop->turns.count[length]++;
+	if (took > loop->turns.longest)
+		loop->turns.longest = took;
+	if (cpu > loop->turns.most_cpu)
+		loop->turns.most_cpu = cpu;
 }
 
 /* Events are served before alarms ring, and only a batch that was not full lets them: data that
@@ -328,6 +353,7 @@ static bool serve(struct loop *loop, bool busy)
 	int                count = epoll_wait(loop->poller, events, BATCH, wait);
 
 	loop->now = clock_now();
+	loop->cpu = loop->measured ? cpu_now() : 0;
 	if (uv_patience(loop) == 0)
 		uv_run(&loop->uv, UV_RUN_NOWAIT);
 	for (int i = 0; i < count; i++)

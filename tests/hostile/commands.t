@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -B
 """Rows 26 to 59: servers that go wrong in the midst of their protocol, and what they are asked in the meantime."""
-from stage import REPLY
+from stage import PATIENT, REPLY, TRUST_NOBODY, Stage
 from fate import AT_ONCE, CLOSED, NO_REPLY, SLOW_LINE, TOO_MUCH, Fate, expectations
-from harness import run
+from harness import expect, expect_in, run, scan, test
 from server import RECORDS, SINGLE, WHOLE
 
 of, _, check = expectations()
@@ -239,4 +239,24 @@ check("SSH", ["ssh"], [0, 48, 49], [WHOLE, SINGLE], {48})
 check("refusals", ["pop2", "pop3", "imap", "smtp", "ftp"], [0, 52], [WHOLE, SINGLE])
 check("HTTP", ["http", "ipp"], [0, *range(53, 59)], [WHOLE, SINGLE])
 check("HTTP inside TLS", ["https"], [0, *range(53, 59)], [WHOLE, SINGLE, RECORDS])
+
+
+@test("row 37, with --try-hidden: STARTTLS works though it is not advertised, or is refused")
+def _():
+    stage = Stage("smtp", "submission", "imap")
+    works = {"advertised": False, "accepted": True, "handshake": True}
+    refused = {"advertised": False, "accepted": False, "handshake": False}
+    for services, host, wanted in ((("smtp", "submission"), "127.80.37.1", works), (("imap",), "127.80.42.3", works),
+                                   (("smtp",), "127.80.37.2", refused), (("smtp",), "127.80.29.1", refused)):
+        words = ["--try-hidden", *PATIENT, "-s", stage.choice(services), host]
+        for found in scan("--json", *words, env=TRUST_NOBODY).records:
+            expect([found["data"]["starttls"], found["error"]], [wanted, None], f"{found['service']} of {host}")
+            expect("starttls_reply" in found["data"], wanted is refused, "a reply")
+        text = scan(*words, env=TRUST_NOBODY).out
+        expect_in("TLS available, though not advertised." if wanted is works else "TLS not available: 502 what?", text)
+    plain, = scan("--json", *PATIENT, "-s", stage.choice(["imap"]), "127.80.42.3", env=TRUST_NOBODY).records
+    expect(plain["data"]["starttls"], refused, "without the option")
+    stage.close()
+
+
 run()
