@@ -8,7 +8,9 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { BATCH = 256, SCRATCH = 64 * 1024 };
+/* A turn that has taken LONG_TURN ns leaves the rest of its batch to the next one: so a crowd of sockets, each of which
+ * takes its time, does not keep the others waiting. */
+enum { BATCH = 256, LONG_TURN = 4000000, SCRATCH = 64 * 1024 };
 
 /* One watched descriptor. The generation tells an event of this watch from one of the watch that
  * had the slot before and was removed while its event waited in the batch. */
@@ -32,6 +34,9 @@ struct loop {
 
 	struct alarm **heap; /* binary heap by .at, places 1 to alarm_count */
 	size_t         alarm_count, alarm_capacity;
+
+	struct epoll_event events[BATCH];
+	int                event_count, next_event; /* of the batch in hand */
 
 	char scratch[SCRATCH];
 };
@@ -275,10 +280,17 @@ void alarm_clear(struct loop *loop, struct alarm *alarm)
 		settle(loop, last, place);
 }
 
-/* Ring what is due by this turn's time. An alarm set meanwhile is later than that, so this ends. */
+static bool long_since(moment when)
+{
+	return clock_now() - when >= LONG_TURN;
+}
+
+/* Ring what is due by this turn's time, as far as there is time for it. An alarm set meanwhile is later than that. */
 static void ring_due(struct loop *loop)
 {
-	while (loop->alarm_count > 0 && loop->heap[1]->at <= loop->now) {
+	moment began = clock_now();
+
+	while (loop->alarm_count > 0 && loop->heap[1]->at <= loop->now && !long_since(began)) {
 		struct alarm *alarm = loop->heap[1];
 
 		alarm_clear(loop, alarm);
@@ -343,22 +355,26 @@ static void note_turn(struct loop *loop)
 		loop->turns.most_cpu = cpu;
 }
 
-/* Events are served before alarms ring, and only a batch that was not full lets them: data that
+static void gather(struct loop *loop, bool busy)
+{
+	loop->event_count = epoll_wait(loop->poller, loop->events, BATCH, patience(loop, busy));
+	loop->next_event = 0;
+}
+
+/* Events are served before alarms ring, and only the end of a batch that was not full lets them: data that
  * already lies in a socket is never judged late because this process was held up. A wait that a signal
  * broke off, as it does after SIGSTOP and SIGCONT, has looked at no socket. */
 static bool serve(struct loop *loop, bool busy)
 {
-	struct epoll_event events[BATCH];
-	int                wait = patience(loop, busy);
-	int                count = epoll_wait(loop->poller, events, BATCH, wait);
-
+	if (loop->next_event >= loop->event_count)
+		gather(loop, busy);
 	loop->now = clock_now();
 	loop->cpu = loop->measured ? cpu_now() : 0;
 	if (uv_patience(loop) == 0)
 		uv_run(&loop->uv, UV_RUN_NOWAIT);
-	for (int i = 0; i < count; i++)
-		dispatch(loop, &events[i]);
-	return count >= 0 && count < BATCH;
+	while (loop->next_event < loop->event_count && !long_since(loop->now))
+		dispatch(loop, &loop->events[loop->next_event++]);
+	return loop->next_event == loop->event_count && loop->event_count < BATCH;
 }
 
 void loop_run(struct loop *loop, loop_turn *turn, void *owner)

@@ -2,6 +2,7 @@
 """Many bad servers at once: memory, time, and honest servers beside them.
 
 200 for a few seconds; with SCAN_LONG=1 it is 1,000 for a minute, and the bounds are those that are promised for these."""
+import functools
 import os
 import re
 import signal
@@ -10,9 +11,10 @@ import subprocess
 import tempfile
 import time
 
+import server
 from stage import INSTRUMENTED, SLOW, TRUST_NOBODY, Stage, same
 from fate import note
-from harness import PATIENCE, SCAN, Failed, expect, expect_in, expect_true, folder, greeter, record, run, scan, short, start, test
+from harness import PATIENCE, closed_port, expect, expect_in, expect_true, folder, greeter, record, run, scan, short, start, test
 
 LONG = bool(os.environ.get("SCAN_LONG"))
 SENDERS, SECONDS = (1000, 60) if LONG else (200, 4)
@@ -111,6 +113,38 @@ def _():
         return statistics.median(found["ms"] for found in done.records if found["host"] in honest)
     note(f"{len(honest)} honest hosts: {median(alone):.0f} ms alone, {median(together):.0f} ms beside {len(bad)} bad ones; {seconds:.1f} s in all")
     expect_true(seconds < (8 + 6) * SLOW, f"took {seconds:.1f} s")
+
+
+def longest_turn(done):
+    """CPU time of the longest turn of an event loop, in ms: how long it was by the clock is up to whoever else computes here."""
+    took = re.search(r"at most ([\d.]+) ms, ([\d.]+) ms of CPU time", done.err)
+    note(f"{len(done.records)} services of bad servers, one thread: the longest turn took {took.group(2)} ms of CPU time, {took.group(1)} ms by the clock")
+    return float(took.group(2))
+
+
+def stalls(services, rows, tls):
+    """All of them at once, on one thread."""
+    stage = Stage(*services, tls=tls)
+    hosts = [f"127.80.{row}.{case}" for row in rows if row in server.rows for case in range(1, len(server.rows[row][1]) + 1)]
+    done = scan("--json", "-q", "--stats", "-j", 1, "-P", 2000, "--reply-timeout", 1, "--deadline", 2, "-s", stage.choice(), *hosts,
+                env=TRUST_NOBODY, patience=60)
+    stage.process.kill()
+    stage.process.communicate()
+    expect_true(longest_turn(done) <= 20 * WORSE, "20 ms are the most")
+    expect_in("scan: 1 threads, ", done.err)
+    expect_in("0 descriptors", done.err.replace(f"{descriptors_at_rest()} descriptors", "0 descriptors"))
+
+
+@functools.lru_cache(None)
+def descriptors_at_rest():
+    """Those that a scan has open at its end that met nobody."""
+    with closed_port() as port:
+        return int(re.search(r"(\d+) descriptors open", scan("--stats", "-s", f"ssh={port}", "127.0.0.1").err).group(1))
+
+
+test("no stall of the event loop: bad servers without TLS")(
+    lambda: stalls("smtp ssh imap http ftp pop3 pop2 unknown".split(), [*range(59), 90, 91], False))
+test("no stall of the event loop: bad servers with TLS")(lambda: stalls(["https", "imaps", "smtps"], [0, 7, 8, 90, *range(60, 71)], True))
 
 
 @test("a probe that forgets its connections")
