@@ -69,6 +69,7 @@ return {
     local greeting = banner.read(conn, report)
     local state = greeting:upper():match("^%* (%a+)")
     if state ~= "OK" and state ~= "PREAUTH" then -- BYE, or not IMAP at all
+      if state == "BYE" then banner.refused(report, greeting) end
       return banner.strange(report, "not an IMAP greeting", greeting, not greeting:find("^%* [Oo][Kk]"))
     end
     local offered = advertised(greeting, report)

@@ -1,5 +1,6 @@
 -- SMTP (RFC 5321), submission (RFC 6409) and STARTTLS (RFC 3207): the greeting, the extensions, and whether
 -- TLS works.
+local banner = require "banner"
 local reply = require "reply"
 local starttls = require "starttls"
 
@@ -52,6 +53,7 @@ local function converse(conn, report, args)
   local offered = is_good(lines) and read_extensions(lines, report) or false
   if hello and hello.code:sub(1, 1) == "5" then hello = reply.ask(conn, report, "HELO " .. name) end
   if not hello then return false end
+  if hello.code == "421" then banner.refused(report, table.concat(hello, "\n")) end
   if conn.tls then return hello.code ~= "421" end
   if offered or args.try_hidden and is_good(hello) then return ask_for_tls(conn, report, offered) end
   starttls.absent(report, not is_good(hello) and table.concat(hello, "\n") or nil)

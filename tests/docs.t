@@ -373,6 +373,14 @@ def codes_are_documented():
             + differ("warning code", rows(section(GUIDE, "Warnings")), warning_codes()))
 
 
+def codes_are_in_schema():
+    """Those of errors are a closed list; of warnings, probes may have their own."""
+    schema = json.loads(scan("--schema").stdout)["properties"]
+    listed = schema["warnings"]["items"]["properties"]["code"]["description"].split(";")[0]
+    return (differ("error code", set(schema["error"]["properties"]["code"]["enum"]), error_codes())
+            + differ("warning code", set(listed.split(", ")), warning_codes()))
+
+
 def phases_are_documented():
     names = re.search(r"names\[\] = \{(.*?)\};", read("src/base/failure.c"), re.DOTALL).group(1)
     row = next(line for line in section(GUIDE, "Errors").splitlines() if line.startswith("| `phase`"))
@@ -519,6 +527,7 @@ CHECKS = [
     ("commands of README and manual are right", commands_are_right),
     ("exit statuses are those of main.c", statuses_are_right),
     ("codes of errors and warnings", codes_are_documented),
+    ("codes of errors and warnings in the schema", codes_are_in_schema),
     ("phases of errors", phases_are_documented),
     ("conn and scan", api_is_documented),
     ("facts of TLS", tls_facts_are_documented),

@@ -62,6 +62,7 @@ function reply.greeting(conn, report, free)
   until not answer or answer.code:sub(1, 1) ~= "1"
   banner.record(report, lines)
   if wrong then banner.strange(report, wrong, lines[#lines], #lines == 1) end
+  if answer and answer.code:find("^[45]") then banner.refused(report, table.concat(lines, "\n")) end
   return answer
 end
 

@@ -29,7 +29,7 @@ def lines(data):
 
 @of(26)
 def _(_, reply):
-    return Fate(banner=lines(reply), said="" if reply.startswith(b"421") else "QUIT\r\n")
+    return Fate("", "refused-service: " + lines(reply), banner=lines(reply), said="" if reply.startswith(b"421") else "QUIT\r\n")
 
 
 @of(27)
@@ -119,7 +119,7 @@ def _(*_):
 def _(asked, answer):
     text = lines(answer)
     if text == "* BYE not now":
-        return Fate(banner=text, said="")
+        return Fate("", "refused-service: " + text, banner=text, said="")
     if text.startswith("* x"):  # lines that say nothing, and then nothing
         return Fate(NO_REPLY, within=REPLY + AT_ONCE, said=ASK["imap"])
     leave = "" if text.startswith("* BYE") else LEAVE["imap"]
@@ -185,8 +185,9 @@ def _(asked, text):
     whose = {"- no": "pop2", "-ERR no": "pop3", "* BYE no": "imap"}.get(text)
     if text == "421 no":  # SMTP and FTP share it
         what = {"pop2": "not a POP2 greeting", "pop3": "not a POP3 greeting", "imap": "not an IMAP greeting"}.get(asked.kind)
-        return Fate("", *([f"not-protocol: {what}: 421 no"] if what else []), banner=text, said="")
-    return Fate("", *([f"wrong-protocol: this is {whose}, not {asked.service}"] if whose != asked.kind else []), banner=text, said="")
+        return Fate("", f"not-protocol: {what}: 421 no" if what else "refused-service: 421 no", banner=text, said="")
+    return Fate("", f"wrong-protocol: this is {whose}, not {asked.service}" if whose != asked.kind else f"refused-service: {text}",
+                banner=text, said="")
 
 
 # --- HTTP ------------------------------------------------------------------------------------------------------------
