@@ -12,6 +12,7 @@ return {
     if line:sub(1, 1) == "+" then
       farewell(conn, "QUIT")
     else
+      if line:find("^%- ") then banner.refused(report, line) end
       banner.strange(report, "not a POP2 greeting", line, true)
     end
   end,

@@ -28,6 +28,7 @@ return {
     if is_yes(line) then
       if conn.tls or ask_for_tls(conn, report) then farewell(conn, "QUIT") end
     else
+      if line:find("^%-ERR") then banner.refused(report, line) end
       banner.strange(report, "not a POP3 greeting", line, true)
     end
   end,

@@ -1,5 +1,6 @@
 -- SMTP (RFC 5321), submission (RFC 6409) and STARTTLS (RFC 3207): the greeting, the extensions, and whether
 -- TLS works.
+local banner = require "banner"
 local reply = require "reply"
 local starttls = require "starttls"
 
@@ -30,11 +31,11 @@ local function read_extensions(answer, report)
 end
 
 -- Asks for TLS; false if there is nothing more to be said.
-local function ask_for_tls(conn, report)
-  local answer = starttls.ask(report, true, reply.ask, conn, report, "STARTTLS")
+local function ask_for_tls(conn, report, offered)
+  local answer = starttls.ask(report, offered, reply.ask, conn, report, "STARTTLS")
   if not answer then return false end
-  if answer.code == "220" then return starttls.upgrade(conn, report, true) end
-  starttls.refused(report, table.concat(answer, "\n"), true)
+  if answer.code == "220" then return starttls.upgrade(conn, report, offered) end
+  starttls.refused(report, table.concat(answer, "\n"), offered)
   return answer.code ~= "421"
 end
 
@@ -49,13 +50,15 @@ local function ask_for_extensions(conn, report, name)
 end
 
 -- The whole conversation behind a good greeting; true if a good-bye is due.
-local function converse(conn, report, name)
+local function converse(conn, report, args)
+  local name = args.ehlo or literal(conn)
   local hello, lines = ask_for_extensions(conn, report, name)
-  local offered = is_good(lines) and read_extensions(lines, report)
+  local offered = is_good(lines) and read_extensions(lines, report) or false
   if hello and hello.code:sub(1, 1) == "5" then hello = reply.ask(conn, report, "HELO " .. name) end
   if not hello then return false end
+  if hello.code == "421" then banner.refused(report, table.concat(hello, "\n")) end
   if conn.tls then return hello.code ~= "421" end
-  if offered then return ask_for_tls(conn, report) end
+  if offered or args.try_hidden and is_good(hello) then return ask_for_tls(conn, report, offered) end
   starttls.absent(report, not is_good(hello) and table.concat(hello, "\n") or nil)
   return hello.code ~= "421"
 end
@@ -71,10 +74,13 @@ return {
   greeting = { "^[245]%d%d[ -].*SMTP", "^[245]%d%d[ -]%S* .*[Mm]ail%f[^%w.-]", "^[245]%d%d[ -]" },
   fields = { "banner", "extensions", "starttls.advertised", "starttls.accepted", "starttls.handshake",
     "starttls_reply", "starttls_error.phase", "starttls_error.code", "starttls_error.message" },
-  args = { ehlo = { about = "name sent in EHLO (default: our own address)" } },
+  args = {
+    ehlo = { about = "name sent in EHLO (default: our own address)" },
+    try_hidden = { default = false, about = "ask for STARTTLS also where it is not advertised" },
+  },
   probe = function(conn, report, args)
     local greeting = reply.greeting(conn, report)
     if not greeting or greeting.code == "421" then return end
-    if not is_good(greeting) or converse(conn, report, args.ehlo or literal(conn)) then reply.quit(conn) end
+    if not is_good(greeting) or converse(conn, report, args) then reply.quit(conn) end
   end,
 }

@@ -119,6 +119,8 @@ static bool set_arguments(struct catalogue *catalogue, const struct options *opt
 {
 	char error[ERROR_TEXT];
 
+	if (options->try_hidden)
+		catalogue_set_all(catalogue, "try_hidden", "true");
 	for (size_t i = 0; i < options->arguments.count; i++) {
 		if (!catalogue_set_argument(catalogue, options->arguments.word[i], error, sizeof error)) {
 			complain(error);
@@ -193,6 +195,7 @@ static struct settings settings_of(const struct options *options)
 		.threads = options->threads,
 		.rate = options->rate,
 		.retries = (int)options->retries,
+		.measured = options->stats,
 		.wordless = options->json && !options->record,
 	};
 }
@@ -460,6 +463,8 @@ static enum status scan(const struct options *options, const struct catalogue *c
 		status = STATUS_INCOMPLETE;
 	if (status != STATUS_USAGE && atomic_load(&tally.hosts_done) >= MANY_HOSTS && !options->quiet)
 		progress_summary(stderr, &tally);
+	if (status != STATUS_USAGE && options->stats)
+		progress_effort(stderr, &tally.effort);
 out:
 	resume_free(resume);
 	selection_free(&selection);

@@ -42,6 +42,7 @@ static const struct option table[] = {
 	{ "services", 's', LIST, FIELD(services), "a list of services", 0, 0 },
 	{ "scripts", 'S', WORDS, FIELD(scripts), "a folder or a .lua file", 0, 0 },
 	{ "trust", 0, FLAG, FIELD(trust), NULL, 0, 0 },
+	{ "try-hidden", 0, FLAG, FIELD(try_hidden), NULL, 0, 0 },
 	{ "arg", 'a', ARGUMENT, FIELD(arguments), "PROBE.NAME=VALUE", 0, 0 },
 	{ "file", 'f', WORDS, FIELD(files), "a file of targets", 0, 0 },
 	{ "connect-timeout", 0, SECONDS, FIELD(connect_timeout), "a number of seconds", 0, 0 },
@@ -68,6 +69,7 @@ static const struct option table[] = {
 	{ "verbose", 'v', FLAG, FIELD(verbose), NULL, 0, 0 },
 	{ "quiet", 'q', FLAG, FIELD(quiet), NULL, 0, 0 },
 	{ "trace", 0, FLAG, FIELD(trace), NULL, 0, 0 },
+	{ "stats", 0, FLAG, FIELD(stats), NULL, 0, 0 },
 	{ "record", 0, TEXT, FIELD(record), "a folder", 0, 0 },
 	{ "list", 0, ACTION, FIELD(action), NULL, 0, ACTION_LIST },
 	{ "describe", 0, SUBJECT, FIELD(subject), "the name of a probe", 0, ACTION_DESCRIBE },
@@ -622,6 +624,7 @@ const char *options_help(void)
 	       "  -a, --arg PROBE.NAME=VALUE\n"
 	       "                          an argument that a probe declares; repeatable\n"
 	       "                          (default: what the probe says, see --describe)\n"
+	       "      --try-hidden        STARTTLS also where it is not advertised (default: no)\n"
 	       "\n"
 	       "How long, in seconds\n"
 	       "      --connect-timeout S for the TCP connection (default: 3)\n"
@@ -648,6 +651,8 @@ const char *options_help(void)
 	       "  -v, --verbose           also TLS facts, addresses and timings (default: no)\n"
 	       "  -q, --quiet             results only, no progress, no summary (default: no)\n"
 	       "      --trace             the conversations, on standard error (default: no)\n"
+	       "      --stats             what the scan itself took, on standard error: turns of\n"
+	       "                          its loops, connections, memory (default: no)\n"
 	       "      --record DIR        each conversation as a file there (default: none)\n"
 	       "\n"
 	       "Writing probes\n"

@@ -35,15 +35,16 @@ struct options {
 	const char *subject; /* --describe, --new, --eval, --run */
 	unsigned    port;    /* of --new, or 0 */
 
-	struct words targets;   /* TARGET..., as typed; at least one (or a file) where action is a scan,
+	struct words targets;    /* TARGET..., as typed; at least one (or a file) where action is a scan,
 	                           and at most one for --eval and --interactive */
-	struct words files;     /* -f FILE, in order; "-" is stdin */
-	const char  *services;  /* -s, or NULL for @default */
-	struct words scripts;   /* -S, in order */
-	bool         trust;     /* run these without sandbox */
-	size_t       trusted;   /* so many of them, the first */
-	struct words arguments; /* -a PROBE.NAME=VALUE, of this form; not yet held against the probes */
-	struct words excludes;  /* --exclude LIST|FILE, in order */
+	struct words files;      /* -f FILE, in order; "-" is stdin */
+	const char  *services;   /* -s, or NULL for @default */
+	struct words scripts;    /* -S, in order */
+	bool         trust;      /* run these without sandbox */
+	size_t       trusted;    /* so many of them, the first */
+	bool         try_hidden; /* the argument try_hidden of all probes that have one */
+	struct words arguments;  /* -a PROBE.NAME=VALUE, of this form; not yet held against the probes */
+	struct words excludes;   /* --exclude LIST|FILE, in order */
 	bool         shuffle;
 	uint64_t     seed;          /* of --shuffle */
 	bool         seeded;        /* was it given? */
@@ -66,6 +67,7 @@ struct options {
 	const char *output; /* -o FILE, or NULL for stdout */
 	bool        json, only_open, verbose, quiet;
 	bool        trace;  /* the conversations on stderr */
+	bool        stats;  /* what the scan took, on stderr */
 	const char *record; /* a folder for the conversations, or NULL */
 };
 

@@ -373,6 +373,14 @@ def codes_are_documented():
             + differ("warning code", rows(section(GUIDE, "Warnings")), warning_codes()))
 
 
+def codes_are_in_schema():
+    """Those of errors are a closed list; of warnings, probes may have their own."""
+    schema = json.loads(scan("--schema").stdout)["properties"]
+    listed = schema["warnings"]["items"]["properties"]["code"]["description"].split(";")[0]
+    return (differ("error code", set(schema["error"]["properties"]["code"]["enum"]), error_codes())
+            + differ("warning code", set(listed.split(", ")), warning_codes()))
+
+
 def phases_are_documented():
     names = re.search(r"names\[\] = \{(.*?)\};", read("src/base/failure.c"), re.DOTALL).group(1)
     row = next(line for line in section(GUIDE, "Errors").splitlines() if line.startswith("| `phase`"))
@@ -426,7 +434,8 @@ def records_are_documented():
         real |= set(re.findall(r'\breport\("(\w+)"', source))
         for fields in re.findall(r"^\s*fields = \{(.*?)\}", source, re.MULTILINE | re.DOTALL):
             real |= {name.split(".")[0] for name in re.findall(r'"([\w.]+)"', fields)}
-    probes = {name for line in re.findall(r"^\| ([a-z0-9, ]+) \|", text, re.MULTILINE) for name in line.split(", ")}
+    table = text.strip().split("\n\n")[0]
+    probes = {name for line in re.findall(r"^\| ([a-z0-9, ]+) \|", table, re.MULTILINE) for name in line.split(", ")}
     listed = set(re.findall(r"^([a-z]\w+) ", scan("--list").stdout, re.MULTILINE))
     return ([f"data.{name} is not documented" for name in sorted(real) if f"`{name}`" not in text]
             + differ("probe", probes - {"probe"}, listed))
@@ -436,7 +445,7 @@ def records_are_documented():
 LIMITS = [
     ("CONN_LINE", "{:,} bytes"), ("CONN_RECEIVED", "{} KiB, plain"), ("CONN_SENT", "| {} KiB |"),
     ("SECRETS", "{} KiB of TLS records"), ("HANDSHAKE_BYTES", "{} KiB, certificates"),
-    ("CHAIN_BYTES", "certificates {} KiB"), ("TASK_CONNS", "| {}, with the one"),
+    ("CHAIN_BYTES", "certificates {} KiB"), ("CERTIFICATES", "{} of them"), ("TASK_CONNS", "| {}, with the one"),
     ("VM_STEPS", "{:,} steps"), ("src/script/string_api.c:REPEATED", "`string.rep` makes {} MiB"),
     ("TABLE_ELEMENTS", "{:,} at a time"), ("VM_RESUME_TICKS", "{} ms without waiting"),
     ("VM_PROBE_TICKS", "{} ms in all"),
@@ -519,6 +528,7 @@ CHECKS = [
     ("commands of README and manual are right", commands_are_right),
     ("exit statuses are those of main.c", statuses_are_right),
     ("codes of errors and warnings", codes_are_documented),
+    ("codes of errors and warnings in the schema", codes_are_in_schema),
     ("phases of errors", phases_are_documented),
     ("conn and scan", api_is_documented),
     ("facts of TLS", tls_facts_are_documented),

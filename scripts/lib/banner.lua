@@ -18,6 +18,9 @@
 -- banner.strange(report, what, line [, first])
 --   Warns "not-protocol" of a line that makes no sense here. If it is the first of all and the greeting of
 --   another protocol, there is no need to: the scan says that by itself.
+-- banner.refused(report, words)
+--   The server will not serve us now: its own words are the warning "refused-service", in the record only, for a
+--   reader sees them anyway.
 local banner = {}
 
 function banner.line(conn, seconds)
@@ -58,6 +61,10 @@ end
 
 function banner.strange(report, what, line, first)
   if not (first and scan.classify(line)) then report.warn("not-protocol", what .. ": " .. line) end
+end
+
+function banner.refused(report, words)
+  report.warn("refused-service", words, false)
 end
 
 return banner

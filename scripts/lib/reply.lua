@@ -101,8 +101,9 @@ function reply.greeting(conn, report, free)
   banner.record(report, lines)
   if not ok then error(wrong, 0) end
   if cut then banner.cut(report) end
-  if not wrong then return lines end
-  complain(report, wrong, lines, #lines == 1)
+  if wrong then return complain(report, wrong, lines, #lines == 1) end
+  if lines.code:find("^[45]") then banner.refused(report, table.concat(lines, "\n")) end
+  return lines
 end
 
 function reply.read(conn, report, free)

@@ -801,6 +801,11 @@ bool conn_silent(const struct conn *conn)
 	return conn->connected && conn->received == 0;
 }
 
+bool conn_heard(const struct conn *conn)
+{
+	return conn->received + conn->secrets > 0;
+}
+
 bool conn_secure(const struct conn *conn)
 {
 	return conn->secure;

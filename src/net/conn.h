@@ -103,6 +103,7 @@ const struct address *conn_remote(const struct conn *conn);
 bool                  conn_local(const struct conn *conn, struct address *address); /* false: not connected */
 bool                  conn_open(const struct conn *conn);   /* has a socket, connected or on the way */
 bool                  conn_silent(const struct conn *conn); /* connected, and no byte has come */
+bool                  conn_heard(const struct conn *conn);  /* any byte has come, TLS records included */
 bool                  conn_secure(const struct conn *conn); /* the TLS handshake is done */
 
 /* The record's `tls` object, a new reference; NULL if there was no TLS. Ask when the conversation is over,

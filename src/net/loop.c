@@ -4,10 +4,13 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
-enum { BATCH = 256, SCRATCH = 64 * 1024 };
+/* A turn that has taken LONG_TURN ns leaves the rest of its batch to the next one: so a crowd of sockets, each of which
+ * takes its time, does not keep the others waiting. */
+enum { BATCH = 256, LONG_TURN = 4000000, SCRATCH = 64 * 1024 };
 
 /* One watched descriptor. The generation tells an event of this watch from one of the watch that
  * had the slot before and was removed while its event waited in the batch. */
@@ -21,14 +24,20 @@ struct loop {
 	int       poller;
 	uv_loop_t uv;
 	moment    now;
-	double    longest_turn;
-	bool      stopping, quiet;
+	bool      stopping, measured;
+	bool      quiet; /* nothing came when it was asked last */
+	double    cpu;   /* milliseconds of this thread, when the turn began */
+
+	struct turns turns;
 
 	struct slot *slots; /* slot 0 stands for libuv */
 	uint32_t     slot_count, first_free;
 
 	struct alarm **heap; /* binary heap by .at, places 1 to alarm_count */
 	size_t         alarm_count, alarm_capacity;
+
+	struct epoll_event events[BATCH];
+	int                event_count, next_event; /* of the batch in hand */
 
 	char scratch[SCRATCH];
 };
@@ -99,9 +108,14 @@ struct uv_loop_s *loop_uv(struct loop *loop)
 	return &loop->uv;
 }
 
-double loop_longest_turn(const struct loop *loop)
+const struct turns *loop_turns(const struct loop *loop)
 {
-	return loop->longest_turn;
+	return &loop->turns;
+}
+
+void loop_measure(struct loop *loop)
+{
+	loop->measured = true;
 }
 
 char *loop_scratch(struct loop *loop)
@@ -267,10 +281,17 @@ void alarm_clear(struct loop *loop, struct alarm *alarm)
 		settle(loop, last, place);
 }
 
-/* Ring what is due by this turn's time. An alarm set meanwhile is later than that, so this ends. */
+static bool long_since(moment when)
+{
+	return clock_now() - when >= LONG_TURN;
+}
+
+/* Ring what is due by this turn's time, as far as there is time for it. An alarm set meanwhile is later than that. */
 static void ring_due(struct loop *loop)
 {
-	while (loop->alarm_count > 0 && loop->heap[1]->at <= loop->now) {
+	moment began = clock_now();
+
+	while (loop->alarm_count > 0 && loop->heap[1]->at <= loop->now && !long_since(began)) {
 		struct alarm *alarm = loop->heap[1];
 
 		alarm_clear(loop, alarm);
@@ -310,30 +331,52 @@ static int patience(struct loop *loop, bool busy)
 	return uv >= 0 && uv < (int)left ? uv : (int)left;
 }
 
+const double turn_lengths[TURN_LENGTHS - 1] = { 1, 2, 5, 10, 20, 50, 100 };
+
+static double cpu_now(void)
+{
+	struct timespec spent;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+	return (double)spent.tv_sec * 1e3 + (double)spent.tv_nsec / 1e6;
+}
+
 static void note_turn(struct loop *loop)
 {
 	double took = clock_ms(loop->now, clock_now());
+	double cpu = loop->measured ? cpu_now() - loop->cpu : 0;
+	size_t length = 0;
 
-	if (took > loop->longest_turn)
-		loop->longest_turn = took;
+	while (length < TURN_LENGTHS - 1 && took >= turn_lengths[length])
+		length++;
+	loop->turns.count[length]++;
+	if (took > loop->turns.longest)
+		loop->turns.longest = took;
+	if (cpu > loop->turns.most_cpu)
+		loop->turns.most_cpu = cpu;
 }
 
-/* Events are served before alarms ring, and only a batch that was not full lets them: data that
+static void gather(struct loop *loop, bool busy)
+{
+	loop->event_count = epoll_wait(loop->poller, loop->events, BATCH, patience(loop, busy));
+	loop->next_event = 0;
+	loop->quiet = loop->event_count == 0;
+}
+
+/* Events are served before alarms ring, and only the end of a batch that was not full lets them: data that
  * already lies in a socket is never judged late because this process was held up. A wait that a signal
  * broke off, as it does after SIGSTOP and SIGCONT, has looked at no socket. */
 static bool serve(struct loop *loop, bool busy)
 {
-	struct epoll_event events[BATCH] __attribute__((uninitialized)); /* 3 KiB, to be cleared each turn */
-	int                wait = patience(loop, busy);
-	int                count = epoll_wait(loop->poller, events, BATCH, wait);
-
+	if (loop->next_event >= loop->event_count)
+		gather(loop, busy);
 	loop->now = clock_now();
-	loop->quiet = count == 0;
+	loop->cpu = loop->measured ? cpu_now() : 0;
 	if (uv_patience(loop) == 0)
 		uv_run(&loop->uv, UV_RUN_NOWAIT);
-	for (int i = 0; i < count; i++)
-		dispatch(loop, &events[i]);
-	return count >= 0 && count < BATCH;
+	while (loop->next_event < loop->event_count && !long_since(loop->now))
+		dispatch(loop, &loop->events[loop->next_event++]);
+	return loop->next_event == loop->event_count && loop->event_count < BATCH;
 }
 
 bool loop_quiet(const struct loop *loop)

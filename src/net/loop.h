@@ -47,8 +47,21 @@ bool loop_quiet(const struct loop *loop);
 
 struct uv_loop_s *loop_uv(struct loop *loop);
 
-/* The longest time that one turn's callbacks took, in milliseconds. */
-double loop_longest_turn(const struct loop *loop);
+/* How long turns took: each one's callbacks, without the wait before them. */
+enum { TURN_LENGTHS = 8 };
+extern const double turn_lengths[TURN_LENGTHS - 1]; /* milliseconds, ascending */
+
+struct turns {
+	uint64_t count
+	    [TURN_LENGTHS]; /* count[i] of less than turn_lengths[i], but of no less than the one before */
+	double longest;     /* milliseconds, in which others may have had the processor */
+	double most_cpu;    /* milliseconds of CPU time, if loop_measure asked for it */
+};
+
+const struct turns *loop_turns(const struct loop *loop);
+
+/* Take the CPU time of each turn from now on; that costs two system calls a turn. */
+void loop_measure(struct loop *loop);
 
 /* A 64 KiB scratch area for reads, good until the next call into any connection of the loop. */
 char  *loop_scratch(struct loop *loop);

@@ -20,6 +20,9 @@ enum { FIRST_BYTES = FAILURE_QUOTE, CHAIN_BYTES = 100 * 1024, HANDSHAKE_BYTES = 
  * else waits for that; with 10,000 bits it were more than a second. */
 enum { GROUP_BITS = 4096 };
 
+/* Certificates in a list, at most: OpenSSL takes some 0.2 ms for the key in each, whether it is needed or not. */
+enum { CERTIFICATES = 48 };
+
 /* How OpenSSL asks whether a key, a group, ... is strong enough. */
 typedef int security(const SSL *ssl, const SSL_CTX *context, int what, int bits, int nid, void *key,
                      void *owner);
@@ -44,6 +47,7 @@ struct tls {
 	bool        asked;  /* the server wants a certificate from us */
 	bool        ended;  /* the network has no more */
 	bool        costly; /* the server's Diffie-Hellman group is too large */
+	bool        crowd;  /* its list of certificates is too long */
 	bool        established;
 };
 
@@ -148,6 +152,47 @@ static int permits(const SSL *ssl, const SSL_CTX *context, int what, int bits, i
 	return own->usual(ssl, context, what, bits, nid, key, NULL);
 }
 
+static size_t number(const unsigned char *bytes, size_t width)
+{
+	size_t value = 0;
+
+	while (width-- > 0)
+		value = value << 8 | *bytes++;
+	return value;
+}
+
+/* Entries of a list in which each begins with its length; since TLS 1.3, with its extensions behind it. */
+static size_t count_certificates(const unsigned char *list, size_t length, bool extended)
+{
+	size_t count = 0, at = 0;
+
+	while (at + 3 <= length) {
+		at += 3 + number(list + at, 3);
+		if (extended && at + 2 <= length)
+			at += 2 + number(list + at, 2);
+		count++;
+	}
+	return count;
+}
+
+/* Sees each handshake message before OpenSSL reads it. There is no way to stop it here but to make the message
+ * one that cannot be read. */
+static void message(int sent, int version, int type, const void *bytes, size_t length, SSL *ssl, void *owner)
+{
+	struct tls          *tls = SSL_get_app_data(ssl);
+	const unsigned char *body = bytes;
+	bool                 extended = SSL_version(ssl) >= TLS1_3_VERSION;
+	size_t head = extended ? 8 : 7; /* type, length, [context of no bytes], length of the list */
+
+	(void)version;
+	(void)owner;
+	if (sent || type != SSL3_RT_HANDSHAKE || length < head || body[0] != SSL3_MT_CERTIFICATE)
+		return;
+	tls->crowd = count_certificates(body + head, length - head, extended) > CERTIFICATES;
+	if (tls->crowd)
+		memset((unsigned char *)bytes + SSL3_HM_HEADER_LENGTH, 0xff, head - SSL3_HM_HEADER_LENGTH);
+}
+
 static SSL_CTX *make(struct tls_context *context, enum tls_manner manner)
 {
 	SSL_CTX *ssl;
@@ -168,9 +213,13 @@ static SSL_CTX *make(struct tls_context *context, enum tls_manner manner)
 	SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
 	SSL_CTX_set_client_cert_cb(ssl, asked);
 	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+	SSL_CTX_set_options(ssl, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
+#endif
 	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_cert_list(ssl, CHAIN_BYTES);
+	SSL_CTX_set_msg_callback(ssl, message);
 	return ssl;
 }
 
@@ -419,6 +468,9 @@ static void fail_openssl(const struct tls *tls, struct failure *failure)
 	if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET &&
 	    reason < SSL_AD_REASON_OFFSET + 256)
 		fail_alert(tls, failure, reason - SSL_AD_REASON_OFFSET);
+	else if (tls && tls->crowd)
+		failure_set(failure, PHASE_TLS, "oversize", "more than %d certificates of the server",
+		            CERTIFICATES);
 	else if (tls && tls->costly)
 		failure_set(failure, PHASE_TLS, "oversize", "a Diffie-Hellman group of more than %d bits",
 		            GROUP_BITS);

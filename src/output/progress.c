@@ -1,7 +1,9 @@
 #include "output/progress.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static const char erase[] = "\r\033[K";
 
@@ -84,4 +86,53 @@ void progress_summary(FILE *file, const struct tally *tally)
 		        atomic_load(&service->filtered), atomic_load(&service->failed),
 		        atomic_load(&service->warnings));
 	}
+}
+
+static void turns(FILE *file, const struct effort *effort)
+{
+	uint64_t    all = 0;
+	const char *between = ": ";
+
+	for (size_t i = 0; i < TURN_LENGTHS; i++)
+		all += effort->turns.count[i];
+	fprintf(file, "scan: %zu threads, %" PRIu64 " turns of their loops", effort->threads, all);
+	for (size_t i = 0; i < TURN_LENGTHS; i++) {
+		if (effort->turns.count[i] == 0)
+			continue;
+		fprintf(file, "%s%" PRIu64, between, effort->turns.count[i]);
+		if (i < TURN_LENGTHS - 1)
+			fprintf(file, " under %g ms", turn_lengths[i]);
+		else
+			fputs(" longer", file);
+		between = ", ";
+	}
+	fprintf(file, "; at most %.1f ms, %.1f ms of CPU time\n", effort->turns.longest,
+	        effort->turns.most_cpu);
+}
+
+/* Those that are open now; -1: not known. */
+static int descriptors(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	int  count = -3; /* ".", ".." and the folder itself */
+
+	if (!folder)
+		return -1;
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+void progress_effort(FILE *file, const struct effort *effort)
+{
+	struct rusage used = { 0 };
+
+	getrusage(RUSAGE_SELF, &used);
+	turns(file, effort);
+	fprintf(file,
+	        "scan: %" PRIu64 " connections, at most %zu at a time; %d descriptors open at the end\n",
+	        effort->connections, effort->most_in_flight, descriptors());
+	fprintf(file, "scan: at most %.1f MiB of memory, %.1f MiB of it Lua's\n",
+	        (double)used.ru_maxrss / 1024, (double)effort->lua / (1024 * 1024));
 }

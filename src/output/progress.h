@@ -18,4 +18,7 @@ void progress_clear(FILE *file);
 /* After many hosts: per service how many open, closed, filtered, failed, with warnings; time taken. */
 void progress_summary(FILE *file, const struct tally *tally);
 
+/* What the scan itself took: turns of its loops by length, connections, descriptors, memory. */
+void progress_effort(FILE *file, const struct effort *effort);
+
 #endif

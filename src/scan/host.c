@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+enum { MUTE_SERVICES = 4 };
+
 struct host *host_new(const struct target *target, struct unit *unit)
 {
 	struct host *host = calloc(1, sizeof *host);
@@ -54,4 +56,19 @@ void host_fail(struct host *host, const struct failure *failure)
 bool host_done(const struct host *host)
 {
 	return host->finished == host->count;
+}
+
+bool host_mute(const struct host *host)
+{
+	size_t mute = 0;
+
+	for (size_t i = 0; i < host->count; i++) {
+		const struct outcome *outcome = &host->outcomes[i];
+
+		if (outcome->state != STATE_OPEN || (failure_present(&outcome->failure) && !outcome->mute) ||
+		    outcome->report.data)
+			return false;
+		mute += outcome->mute;
+	}
+	return mute >= MUTE_SERVICES;
 }

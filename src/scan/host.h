@@ -54,4 +54,8 @@ void host_fail(struct host *host, const struct failure *failure);
 
 bool host_done(const struct host *host);
 
+/* Is every service open, and does not one of those that were waited for, several at least, say a byte? So are
+ * tarpits, and proxies that take all connections themselves. Once it is done. */
+bool host_mute(const struct host *host);
+
 #endif

@@ -22,14 +22,16 @@ struct outcome {
 	const char    *service; /* the catalogue's */
 	uint16_t       port;
 	enum state     state;
-	bool           finished; /* nothing more will come */
-	struct address address;  /* the one that answered, or that was tried last; family 0: none */
-	struct address local;    /* our own, where somebody watches the conversation; else family 0 */
-	double         ms;       /* from the first connect to the end */
+	bool           finished;    /* nothing more will come */
+	struct address address;     /* the one that answered, or that was tried last; family 0: none */
+	struct address local;       /* our own, where somebody watches the conversation; else family 0 */
+	unsigned       connections; /* that were made */
+	double         ms;          /* from the first connect to the end */
 	struct failure failure;
 	struct report  report;
 	json_t        *tls;       /* facts, or NULL */
 	json_t        *exchanges; /* of one that failed: what was said last; or NULL */
+	bool           mute;      /* open, and not a byte came, though something was waited for */
 	bool           broken;    /* the script has a bug or broke a limit: .failure says which */
 	char          *traceback; /* of a broken script, or NULL */
 };

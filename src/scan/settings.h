@@ -14,6 +14,7 @@ struct settings {
 	size_t threads;  /* 0: as fits */
 	double rate;     /* new connections a second, 0: as fast as it goes */
 	int    retries;  /* after a connect time-out */
+	bool   measured; /* the CPU time of each turn of a loop is taken */
 	bool   wordless; /* only records are wanted, no lines of text */
 };
 

@@ -44,3 +44,22 @@ void tally_outcome(struct tally *tally, const struct outcome *outcome)
 		}
 	}
 }
+
+static void add_turns(struct turns *all, const struct turns *more)
+{
+	for (size_t i = 0; i < TURN_LENGTHS; i++)
+		all->count[i] += more->count[i];
+	if (more->longest > all->longest)
+		all->longest = more->longest;
+	if (more->most_cpu > all->most_cpu)
+		all->most_cpu = more->most_cpu;
+}
+
+void tally_effort(struct tally *tally, const struct effort *effort)
+{
+	tally->effort.threads += effort->threads;
+	add_turns(&tally->effort.turns, &effort->turns);
+	tally->effort.connections += effort->connections;
+	tally->effort.most_in_flight += effort->most_in_flight;
+	tally->effort.lua += effort->lua;
+}

@@ -6,6 +6,7 @@
 #define SCAN_TALLY_H
 
 #include "base/clock.h"
+#include "net/loop.h"
 #include "scan/outcome.h"
 #include "scan/selection.h"
 
@@ -17,6 +18,15 @@ struct service_tally {
 	atomic_uint_fast64_t open, closed, filtered, failed, warnings;
 };
 
+/* What the scan itself took, for --stats: of all workers together, once they have ended. Not atomic. */
+struct effort {
+	size_t       threads;
+	struct turns turns;       /* of their loops */
+	uint64_t     connections; /* that were made */
+	size_t       most_in_flight;
+	size_t       lua; /* bytes, at most */
+};
+
 enum { TALLY_SERVICES = 256 };
 
 struct tally {
@@ -25,11 +35,15 @@ struct tally {
 	atomic_uint_fast64_t hosts_done, services_done, in_flight;
 	struct service_tally services[TALLY_SERVICES]; /* of the selection, in its order */
 	size_t               service_count;
+	struct effort        effort;
 };
 
 void tally_init(struct tally *tally, const struct selection *selection, uint64_t hosts_known);
 
 /* Count a finished service. One that is not of the selection counts for the totals only. */
 void tally_outcome(struct tally *tally, const struct outcome *outcome);
+
+/* Add what one worker took. */
+void tally_effort(struct tally *tally, const struct effort *effort);
 
 #endif

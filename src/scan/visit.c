@@ -98,6 +98,8 @@ static void finish(struct visit *visit)
 	struct visit_setup setup = visit->setup;
 
 	take_facts(visit);
+	outcome->mute = outcome->state == STATE_OPEN && failure_present(&outcome->failure) &&
+	                !conn_heard(visit->conn);
 	if (visit->manner == TLS_LEGACY)
 		settle_legacy(visit);
 	conn_free(visit->conn);
@@ -105,6 +107,7 @@ static void finish(struct visit *visit)
 		outcome->exchanges = transcript_json(&visit->transcript);
 	alarm_clear(loop_of(visit), &visit->alarm);
 	outcome->ms = clock_ms(visit->started, clock_now());
+	outcome->connections = visit->connections;
 	outcome->finished = true;
 	free(visit->strict_failure);
 	free(visit);

@@ -33,12 +33,14 @@ struct worker {
 	struct alarm           pacer;
 	atomic_bool            stopping;
 
-	struct host *first, *last;      /* queue of hosts with services to start */
-	struct host *newest;            /* list of all hosts */
-	size_t       hosts, names;      /* being worked on; being looked up */
-	size_t       in_flight, window; /* window: how many may be, for now */
-	bool         widened, full;     /* the window: in this turn; there would be more to do */
-	bool         exhausted;         /* the scanner has no more targets */
+	struct host *first, *last;  /* queue of hosts with services to start */
+	struct host *newest;        /* list of all hosts */
+	size_t       hosts, names;  /* being worked on; being looked up */
+	size_t       in_flight, most_in_flight;
+	size_t       window;        /* how many may be in flight, for now */
+	bool         widened, full; /* the window: in this turn; there would be more to do */
+	uint64_t     connections;   /* that were made */
+	bool         exhausted;     /* the scanner has no more targets */
 
 	uv_mutex_t lock;
 	char       waiting[WAITING_TEXT]; /* under the lock */
@@ -116,14 +118,30 @@ static void finished(struct worker *worker, const struct host *host, const struc
 	worker->employer->outcome(worker->employer->owner, host, outcome);
 }
 
+/* It is told with the last of them. */
+static void note_muteness(const struct host *host, struct outcome *last)
+{
+	char text[100];
+	int  length;
+
+	if (!host_mute(host))
+		return;
+	length = snprintf(text, sizeof text,
+	                  "all %zu ports are open, and none says a word: a proxy or a tarpit?", host->count);
+	report_warn(&last->report, "all-silent", text, (size_t)length);
+}
+
 static void visited(void *owner, struct host *host, struct outcome *outcome)
 {
 	struct worker *worker = owner;
 
 	worker->in_flight--;
+	worker->connections += outcome->connections;
 	atomic_fetch_sub(&worker->employer->tally->in_flight, 1);
 	host->in_flight--;
 	host->finished++;
+	if (host_done(host))
+		note_muteness(host, outcome);
 	finished(worker, host, outcome);
 	if (host_done(host))
 		host_over(worker, host);
@@ -147,6 +165,8 @@ static void start_service(struct worker *worker, struct host *host)
 	if (host->started == host->count || host->in_flight + 1 >= worker->employer->settings->per_host)
 		dequeue(worker);
 	worker->in_flight++;
+	if (worker->in_flight > worker->most_in_flight)
+		worker->most_in_flight = worker->in_flight;
 	atomic_fetch_add(&worker->employer->tally->in_flight, 1);
 	host->in_flight++;
 	visit_start(&(struct visit_setup){ .settings = worker->employer->settings,
@@ -477,6 +497,8 @@ struct worker *worker_new(const struct employer *employer)
 	worker->tls = tls_context_new();
 	if (!worker->loop || !worker->tls)
 		goto failed;
+	if (employer->settings->measured)
+		loop_measure(worker->loop);
 	worker->states = states_new(employer->catalogue, worker->loop, worker->tls);
 	if (!worker->states || uv_async_init(loop_uv(worker->loop), &worker->nudge, nudged) != 0)
 		goto failed;
@@ -506,11 +528,22 @@ void worker_stop(struct worker *worker)
 	worker_nudge(worker);
 }
 
+static void add_effort(const struct worker *worker)
+{
+	tally_effort(worker->employer->tally, &(struct effort){ .threads = 1,
+	                                                        .turns = *loop_turns(worker->loop),
+	                                                        .connections = worker->connections,
+	                                                        .most_in_flight = worker->most_in_flight,
+	                                                        .lua = states_memory(worker->states) });
+}
+
 /* A worker that was stopped leaves its connections to the end of the process, which is near. */
 void worker_join(struct worker *worker)
 {
 	if (worker->threaded)
 		uv_thread_join(&worker->thread);
+	if (worker->threaded)
+		add_effort(worker);
 	if (atomic_load(&worker->stopping))
 		return;
 	uv_close((uv_handle_t *)&worker->nudge, NULL);

@@ -205,6 +205,13 @@ static const char *type_fault(const struct argument *argument, const char *value
 	return NULL;
 }
 
+static bool set_value(struct argument *argument, const char *value)
+{
+	free((char *)argument->value);
+	argument->value = strdup(value);
+	return argument->value != NULL;
+}
+
 bool catalogue_set_argument(struct catalogue *catalogue, const char *setting, char *error, size_t size)
 {
 	const char      *equals = strchr(setting, '=');
@@ -229,7 +236,17 @@ bool catalogue_set_argument(struct catalogue *catalogue, const char *setting, ch
 		snprintf(error, size, "the argument %s wants %s, not \"%s\"", name, fault, equals + 1);
 		return false;
 	}
-	free((char *)argument->value);
-	argument->value = strdup(equals + 1);
-	return argument->value != NULL;
+	return set_value(argument, equals + 1);
+}
+
+void catalogue_set_all(struct catalogue *catalogue, const char *name, const char *value)
+{
+	for (size_t i = 0; i < catalogue->script_count; i++) {
+		const struct script *script = catalogue->scripts[i];
+
+		for (size_t j = 0; j < script->argument_count; j++)
+			if (strcmp(script->arguments[j].name, name) == 0 &&
+			    !type_fault(&script->arguments[j], value))
+				set_value(&script->arguments[j], value);
+	}
 }

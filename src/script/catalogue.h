@@ -90,6 +90,9 @@ const struct service *catalogue_unknown(const struct catalogue *catalogue);
 /* Set an argument from "script.name=value". False: `error` says why, with the nearest name. */
 bool catalogue_set_argument(struct catalogue *catalogue, const char *setting, char *error, size_t size);
 
+/* Set the argument of this name of every script that declares it as one of this type. */
+void catalogue_set_all(struct catalogue *catalogue, const char *name, const char *value);
+
 /* Grow an array of `count` elements of `size` bytes by one zeroed element and return it; NULL: no
  * memory. For the arrays of this header while they are being filled. */
 void *catalogue_grow(void *array, size_t *count, size_t size);

@@ -82,13 +82,19 @@ static int call(lua_State *L)
 	return 0;
 }
 
+/* report.warn(code, text [, false]): false prints nothing. */
 static int warn(lua_State *L)
 {
-	size_t      length;
-	const char *code = check_name(L, 1);
-	const char *text = luaL_checklstring(L, 2, &length);
+	struct report *report = wait_owner(L)->setup.report;
+	size_t         length;
+	const char    *code = check_name(L, 1);
+	const char    *text = luaL_checklstring(L, 2, &length);
 
-	report_warn(wait_owner(L)->setup.report, code, text, length);
+	luaL_argcheck(L, lua_isnoneornil(L, 3) || lua_isboolean(L, 3), 3, "false to print nothing");
+	if (lua_isboolean(L, 3) && !lua_toboolean(L, 3))
+		report_note(report, code, text, length);
+	else
+		report_warn(report, code, text, length);
 	return 0;
 }
 

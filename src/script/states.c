@@ -6,6 +6,7 @@
  * limits over and over has more and more memory. */
 struct pair {
 	struct vm *now, *old;
+	size_t     peak; /* bytes, of those that are gone */
 };
 
 struct states {
@@ -42,10 +43,21 @@ void states_free(struct states *states)
 	free(states);
 }
 
+static size_t larger(size_t one, size_t other)
+{
+	return one > other ? one : other;
+}
+
+static void discard(struct pair *pair, struct vm *vm)
+{
+	pair->peak = larger(pair->peak, vm->memory_peak);
+	vm_free(vm);
+}
+
 static void retire(struct pair *pair)
 {
 	if (pair->old && pair->old->task_count == 0) {
-		vm_free(pair->old);
+		discard(pair, pair->old);
 		pair->old = NULL;
 	}
 	if (!pair->now || !pair->now->retired || (pair->old && pair->now->task_count > 0))
@@ -53,7 +65,7 @@ static void retire(struct pair *pair)
 	if (pair->now->task_count > 0)
 		pair->old = pair->now;
 	else
-		vm_free(pair->now);
+		discard(pair, pair->now);
 	pair->now = NULL;
 }
 
@@ -67,4 +79,17 @@ struct vm *states_for(struct states *states, const struct script *script)
 	else if (!pair->now)
 		pair->now = vm_new(states->catalogue, states->loop, states->tls);
 	return pair->now;
+}
+
+size_t states_memory(const struct states *states)
+{
+	size_t all = 0;
+
+	for (size_t i = 0; i < states->count; i++) {
+		const struct pair *pair = &states->pairs[i];
+
+		all += larger(pair->peak, pair->now ? pair->now->memory_peak : 0);
+		all += pair->old ? pair->old->memory_peak : 0;
+	}
+	return all;
 }

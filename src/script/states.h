@@ -18,4 +18,7 @@ void states_free(struct states *states);
  * freed after its last task. */
 struct vm *states_for(struct states *states, const struct script *script);
 
+/* Bytes of Lua: for each script the most that a state of it had, all together. */
+size_t states_memory(const struct states *states);
+
 #endif

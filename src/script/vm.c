@@ -73,6 +73,8 @@ static void *allocate(void *context, void *block, size_t old, size_t size)
 		moved = block; /* larger than it has to be */
 	if (moved)
 		vm->memory = vm->memory - held + size;
+	if (vm->memory > vm->memory_peak)
+		vm->memory_peak = vm->memory;
 	return moved;
 }
 

@@ -37,7 +37,7 @@ struct vm {
 	bool                    retired; /* a limit was broken: start no task here any more */
 	bool                    trusted; /* no sandbox: see vm_new_trusted */
 
-	size_t      memory, memory_limit; /* bytes */
+	size_t      memory, memory_limit, memory_peak; /* bytes */
 	const char *excess; /* the limit that the last block asked for would have broken, or NULL */
 	struct pool pool;
 	size_t      steps; /* of matching strings, left to this resume */

@@ -90,7 +90,7 @@ case("ftp", "421", """
     S: 421 Too many users
     """, """
     421 Too many users
-    """, banner="421 Too many users")
+    """, banner="421 Too many users", warnings=[("refused-service", "421 Too many users")])
 
 case("ftp", "530 in place of a greeting", """
     S: 530 not you
@@ -98,7 +98,7 @@ case("ftp", "530 in place of a greeting", """
     S: 221 bye
     """, """
     530 not you
-    """, banner="530 not you")
+    """, banner="530 not you", warnings=[("refused-service", "530 not you")])
 
 case("ftp", "230 greets too", """
     S: 230 logged in already

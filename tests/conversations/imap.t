@@ -174,7 +174,7 @@ case("imap", "BYE in place of a greeting", """
     CLOSE
     """, """
     * BYE too many connections
-    """, banner="* BYE too many connections")
+    """, banner="* BYE too many connections", warnings=[("refused-service", "* BYE too many connections")])
 
 case("imap", "nonsense in place of a greeting", """
     S: * HELLO

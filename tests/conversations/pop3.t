@@ -122,7 +122,7 @@ case("pop3", "-ERR in place of a greeting", """
     S: -ERR too many connections
     """, """
     -ERR too many connections
-    """, banner="-ERR too many connections")
+    """, banner="-ERR too many connections", warnings=[("refused-service", "-ERR too many connections")])
 
 case("pop3", "no greeting", """
     """, """
@@ -143,7 +143,7 @@ case("pop3", "closed behind a greeting without its end", """
     CLOSE
     """, """
     -ERR gone
-    """, banner="-ERR gone")
+    """, banner="-ERR gone", warnings=[("refused-service", "-ERR gone")])
 
 case("pop3", "nonsense in place of a greeting", """
     S: hello
@@ -180,7 +180,7 @@ case("pop2", "a refusal", """
     S: - no
     """, """
     - no
-    """, banner="- no")
+    """, banner="- no", warnings=[("refused-service", "- no")])
 
 case("pop2", "POP3", """
     S: +OK ready

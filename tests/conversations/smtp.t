@@ -200,14 +200,14 @@ case("smtp", "421: shown, and left alone", """
     S: 421 mail.test too many connections
     """, """
     421 mail.test too many connections
-    """, banner="421 mail.test too many connections")
+    """, banner="421 mail.test too many connections", warnings=[("refused-service", "421 mail.test too many connections")])
 
 case("smtp", "421 and closed", """
     S: 421 mail.test too many connections
     CLOSE
     """, """
     421 mail.test too many connections
-    """, banner="421 mail.test too many connections")
+    """, banner="421 mail.test too many connections", warnings=[("refused-service", "421 mail.test too many connections")])
 
 case("smtp", "554 in many lines: shown, and left politely", """
     S: 554-no SMTP
@@ -217,14 +217,14 @@ case("smtp", "554 in many lines: shown, and left politely", """
     """, """
     554-no SMTP
     554 service here
-    """, banner="554-no SMTP\n554 service here")
+    """, banner="554-no SMTP\n554 service here", warnings=[("refused-service", "554-no SMTP\n554 service here")])
 
 case("smtp", "554 and closed", """
     S: 554 go away
     CLOSE
     """, """
     554 go away
-    """, banner="554 go away")
+    """, banner="554 go away", warnings=[("refused-service", "554 go away")])
 
 case("smtp", "450", """
     S: 450 later
@@ -232,7 +232,7 @@ case("smtp", "450", """
     S: 221 bye
     """, """
     450 later
-    """, banner="450 later")
+    """, banner="450 later", warnings=[("refused-service", "450 later")])
 
 case("smtp", "no greeting", """
     """, """
@@ -460,7 +460,7 @@ case("smtp", "421 to EHLO", """
     """, """
     220 mail.test ESMTP
     TLS not available: 421 shutting down
-    """, banner="220 mail.test ESMTP", starttls=ABSENT)
+    """, banner="220 mail.test ESMTP", starttls=ABSENT, warnings=[("refused-service", "421 shutting down")])
 
 case("smtp", "no answer to EHLO", """
     S: 220 mail.test ESMTP

@@ -3,16 +3,17 @@
 
 200 for a few seconds; with SCAN_LONG=1 it is 1,000 for a minute, and the bounds are those that are promised for these."""
 import os
+import re
 import signal
 import statistics
 import subprocess
+import tempfile
 import time
 
-import re
-
+import server
 from stage import INSTRUMENTED, SLOW, TRUST_NOBODY, Stage, same
 from fate import note
-from harness import PATIENCE, SCAN, Failed, expect, expect_in, expect_true, folder, greeter, record, run, scan, short, start, test
+from harness import PATIENCE, closed_port, expect, expect_in, expect_true, folder, greeter, record, run, scan, short, start, test
 
 LONG = bool(os.environ.get("SCAN_LONG"))
 SENDERS, SECONDS = (1000, 60) if LONG else (200, 4)
@@ -27,16 +28,24 @@ def status(process, key):
         return int(re.search(key + r":\s+(\d+)", file.read()).group(1))
 
 
+def is_over(process):
+    """A moment later; has it ended?"""
+    try:
+        process.wait(0.05)
+        return True
+    except subprocess.TimeoutExpired:
+        return False
+
+
 def crowd(service, row, most):
     """As many at a time as there may be, one after the other for a while."""
     stage = Stage(service)
     process = start("--json", "-q", "-P", SENDERS, "--reply-timeout", 30, "--deadline", 60, "-s", stage.choice(),
-                    *(f"127.{variant}.{row}.0/24" for variant in range(100, 250)), env=TRUST_NOBODY, stdout=subprocess.DEVNULL)
+                    *[f"127.{variant}.{row}.0/24" for variant in range(100, 250)] * (4 if LONG else 1), env=TRUST_NOBODY, stdout=subprocess.DEVNULL)
     began = time.monotonic()
     peak = 0
-    while time.monotonic() < began + SECONDS and process.poll() is None:
+    while time.monotonic() < began + SECONDS and not is_over(process):
         peak = status(process, "VmHWM")
-        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=PATIENCE)
     stage.process.kill()
@@ -57,29 +66,26 @@ test("memory: header lines that never end, inside TLS")(lambda: crowd("https", 9
 
 @test("memory: servers that say much and then nothing, and stay")
 def _():
+    with tempfile.TemporaryFile() as out:
+        holders(out)
+
+
+def holders(out):
     stage = Stage("http")
     process = start("--json", "-q", "-P", SENDERS, "--reply-timeout", 3, "--deadline", 4, "-s", stage.choice(),
-                    *(f"127.{variant}.91.0/24" for variant in range(100, 100 + SENDERS // 200)), env=TRUST_NOBODY)
+                    *(f"127.{variant}.91.0/24" for variant in range(100, 100 + SENDERS // 200)), env=TRUST_NOBODY, stdout=out)
     peak = 0
-    while process.poll() is None and not peak_is_over(process):
+    while process.poll() is None and not is_over(process):
         peak = status(process, "VmHWM")
-    out, err = process.communicate(timeout=PATIENCE)
+    _, err = process.communicate(timeout=PATIENCE)
     stage.process.kill()
     stage.process.communicate()
     expect([process.returncode, err], [0, b""], "status and complaints")
-    codes = {(record(line)["error"] or {}).get("code") for line in out.splitlines(keepends=True)}
+    out.seek(0)
+    codes = {(record(line)["error"] or {}).get("code") for line in out}
     expect(codes, {"timeout"}, "errors")
     note(f"{SENDERS} servers that hold on to 60 KiB each: {peak / 1024:.1f} MiB")
     expect_true(peak <= 2 * PLAIN * 1024 * WORSE, f"{peak / 1024:.1f} MiB")
-
-
-def peak_is_over(process):
-    """A moment later; has it ended?"""
-    try:
-        process.wait(0.05)
-        return True
-    except subprocess.TimeoutExpired:
-        return False
 
 
 @test("honest servers have the same records with and without bad ones beside them")
@@ -105,6 +111,36 @@ def _():
         return statistics.median(found["ms"] for found in done.records if found["host"] in honest)
     note(f"{len(honest)} honest hosts: {median(alone):.0f} ms alone, {median(together):.0f} ms beside {len(bad)} bad ones; {seconds:.1f} s in all")
     expect_true(seconds < (8 + 6) * SLOW, f"took {seconds:.1f} s")
+
+
+def longest_turn(done):
+    """CPU time of the longest turn of an event loop, in ms: how long it was by the clock is up to whoever else computes here."""
+    took = re.search(r"at most ([\d.]+) ms, ([\d.]+) ms of CPU time", done.err)
+    note(f"{len(done.records)} services of bad servers, one thread: the longest turn took {took.group(2)} ms of CPU time, {took.group(1)} ms by the clock")
+    return float(took.group(2))
+
+
+def stalls(services, rows, tls):
+    """All of them at once, on one thread."""
+    stage = Stage(*services, tls=tls)
+    hosts = [f"127.80.{row}.{case}" for row in rows if row in server.rows for case in range(1, len(server.rows[row][1]) + 1)]
+    done = scan("--json", "-q", "--stats", "-j", 1, "-P", 2000, "--reply-timeout", 1, "--deadline", 2, "-s", stage.choice(), *hosts,
+                env=TRUST_NOBODY, patience=60)
+    stage.process.kill()
+    stage.process.communicate()
+    expect_true(longest_turn(done) <= 20 * WORSE, "20 ms are the most")
+    with closed_port() as port:
+        nobody = scan("--stats", "-j", 1, "-s", f"ssh={port}", "127.0.0.1")
+    expect(descriptors(done), descriptors(nobody), "descriptors at the end")
+
+
+def descriptors(done):
+    return int(re.search(r"(\d+) descriptors open", done.err).group(1))
+
+
+test("no stall of the event loop: bad servers without TLS")(
+    lambda: stalls("smtp ssh imap http ftp pop3 pop2 unknown".split(), [*range(59), 90, 91], False))
+test("no stall of the event loop: bad servers with TLS")(lambda: stalls(["https", "imaps", "smtps"], [0, 7, 8, 90, *range(60, 71)], True))
 
 
 @test("a probe that forgets its connections")

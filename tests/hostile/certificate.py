@@ -162,9 +162,15 @@ def many_tickets():
 
 
 @functools.lru_cache(None)
-def chain():
-    """200 certificates, of which but the first has anything to do with the server."""
-    return context("EC", der(), *(certificate(public("EC"), b"authority %d" % n) for n in range(200)))
+def chain(case):
+    """So many certificates, of which but the first has anything to do with the server."""
+    count, made_for = CHAINS[case]
+    made = context("EC", der(), *(certificate(public("EC"), b"authority %d" % n) for n in range(count - 1)))
+    made.maximum_version = made_for
+    return made
+
+
+CHAINS = {"40": (40, ssl.TLSVersion.TLSv1_3), "200, TLS 1.2": (200, ssl.TLSVersion.TLSv1_2), "200, TLS 1.3": (200, ssl.TLSVersion.TLSv1_3)}
 
 
 @functools.lru_cache(None)
@@ -243,7 +249,9 @@ def judged(case):
 
 def prepare():
     """Make all that takes time, which a server has not once it has clients."""
-    plain(), rsa(), huge(), bad_curve(), many_tickets(), chain()
+    plain(), rsa(), huge(), bad_curve(), many_tickets()
+    for case in CHAINS:
+        chain(case)
     for case in STRANGE:
         strange(case)
     for case in WEAK:

@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -B
 """Rows 26 to 59: servers that go wrong in the midst of their protocol, and what they are asked in the meantime."""
-from stage import REPLY
+from stage import PATIENT, REPLY, TRUST_NOBODY, Stage
 from fate import AT_ONCE, CLOSED, NO_REPLY, SLOW_LINE, TOO_MUCH, Fate, expectations
-from harness import run
+from harness import expect, expect_in, run, scan, test
 from server import RECORDS, SINGLE, WHOLE
 
 of, _, check = expectations()
@@ -29,7 +29,7 @@ def lines(data):
 
 @of(26)
 def _(_, reply):
-    return Fate(banner=lines(reply), said="" if reply.startswith(b"421") else "QUIT\r\n")
+    return Fate("", "refused-service: " + lines(reply), banner=lines(reply), said="" if reply.startswith(b"421") else "QUIT\r\n")
 
 
 @of(27)
@@ -119,7 +119,7 @@ def _(*_):
 def _(asked, answer):
     text = lines(answer)
     if text == "* BYE not now":
-        return Fate(banner=text, said="")
+        return Fate("", "refused-service: " + text, banner=text, said="")
     if text.startswith("* x"):  # lines that say nothing, and then nothing
         return Fate(NO_REPLY, within=REPLY + AT_ONCE, said=ASK["imap"])
     leave = "" if text.startswith("* BYE") else LEAVE["imap"]
@@ -185,8 +185,9 @@ def _(asked, text):
     whose = {"- no": "pop2", "-ERR no": "pop3", "* BYE no": "imap"}.get(text)
     if text == "421 no":  # SMTP and FTP share it
         what = {"pop2": "not a POP2 greeting", "pop3": "not a POP3 greeting", "imap": "not an IMAP greeting"}.get(asked.kind)
-        return Fate("", *([f"not-protocol: {what}: 421 no"] if what else []), banner=text, said="")
-    return Fate("", *([f"wrong-protocol: this is {whose}, not {asked.service}"] if whose != asked.kind else []), banner=text, said="")
+        return Fate("", f"not-protocol: {what}: 421 no" if what else "refused-service: 421 no", banner=text, said="")
+    return Fate("", f"wrong-protocol: this is {whose}, not {asked.service}" if whose != asked.kind else f"refused-service: {text}",
+                banner=text, said="")
 
 
 # --- HTTP ------------------------------------------------------------------------------------------------------------
@@ -239,4 +240,24 @@ check("SSH", ["ssh"], [0, 48, 49], [WHOLE, SINGLE], {48})
 check("refusals", ["pop2", "pop3", "imap", "smtp", "ftp"], [0, 52], [WHOLE, SINGLE])
 check("HTTP", ["http", "ipp"], [0, *range(53, 59)], [WHOLE, SINGLE])
 check("HTTP inside TLS", ["https"], [0, *range(53, 59)], [WHOLE, SINGLE, RECORDS])
+
+
+@test("row 37, with --try-hidden: STARTTLS works though it is not advertised, or is refused")
+def _():
+    stage = Stage("smtp", "submission", "imap")
+    works = {"advertised": False, "accepted": True, "handshake": True}
+    refused = {"advertised": False, "accepted": False, "handshake": False}
+    for services, host, wanted in ((("smtp", "submission"), "127.80.37.1", works), (("imap",), "127.80.42.3", works),
+                                   (("smtp",), "127.80.37.2", refused), (("smtp",), "127.80.29.1", refused)):
+        words = ["--try-hidden", *PATIENT, "-s", stage.choice(services), host]
+        for found in scan("--json", *words, env=TRUST_NOBODY).records:
+            expect([found["data"]["starttls"], found["error"]], [wanted, None], f"{found['service']} of {host}")
+            expect("starttls_reply" in found["data"], wanted is refused, "a reply")
+        text = scan(*words, env=TRUST_NOBODY).out
+        expect_in("TLS available, though not advertised." if wanted is works else "TLS not available: 502 what?", text)
+    plain, = scan("--json", *PATIENT, "-s", stage.choice(["imap"]), "127.80.42.3", env=TRUST_NOBODY).records
+    expect(plain["data"]["starttls"], refused, "without the option")
+    stage.close()
+
+
 run()

@@ -370,8 +370,16 @@ def _():
     with greeter() as server:
         names = "ssh smtp submission pop2 pop3 imap ftp http ipp".split()
         done = scan("--json", "--reply-timeout", 0.5, "-s", ",".join(f"{name}={server.port}" for name in names), "127.0.0.1")
+        fewer = scan("--json", "--reply-timeout", 0.2, "-s", f"ssh={server.port},smtp={server.port}", "127.0.0.1")
     expect([(verdict(found), [each["code"] for each in found["warnings"]]) for found in done.records],
-           [(("open", "timeout"), ["silent"])] * len(names))
+           [(("open", "timeout"), ["silent"])] * (len(names) - 1) + [(("open", "timeout"), ["silent", "all-silent"])])
+    expect(done.records[-1]["warnings"][1]["text"], "all 9 ports are open, and none says a word: a proxy or a tarpit?")
+    expect([found["warnings"][1:] for found in fewer.records], [[], []], "warnings about two services")
+    with greeter() as silent, greeter(HELLO) as server:
+        ports = ",".join(f"{name}={silent.port}" for name in names[1:])
+        done = scan("--json", "--reply-timeout", 0.2, "-s", f"ssh={server.port},{ports}", "127.0.0.1")
+    expect([each for found in done.records for each in found["warnings"] if each["code"] != "silent"], [],
+           "warnings where one speaks")
 
 
 @test("row 76: open at first, closed the second time: what was found first stands")

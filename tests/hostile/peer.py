@@ -146,7 +146,7 @@ class Peer:
                 pass
             except ssl.SSLError:
                 await self.transmit(self.outgoing.read())  # the alert
-                raise
+                await self.finish()  # to close with bytes of the client's unread would be a reset
             await self.transmit(self.outgoing.read())
             if not self.tls:
                 self.incoming.write(await self.receive())

@@ -99,8 +99,10 @@ def _(asked, what):
 
 @of(66)
 def _(asked, what):
-    if what == "200":
+    if what == "40":
         return works(asked, tls={"handshake": True})
+    if what.startswith("200"):
+        return fails(asked, "tls/oversize: more than 48 certificates of the server", visits=1)
     return fails(asked, "tls/oversize: a handshake message of the server is too large", visits=1)
 
 

@@ -454,7 +454,7 @@ static void have_one_time_each(void **state)
 	loop_run(loop, look_at_clock, &first);
 	loop_run(loop, look_at_clock, &second);
 	assert_true(second >= first + 2000000);
-	assert_true(loop_longest_turn(loop) >= 2.0);
+	assert_true(loop_turns(loop)->longest >= 2.0);
 }
 
 static bool idle_turn(void *owner)
