@@ -18,7 +18,12 @@
 -- banner.strange(report, what, line [, first])
 --   Warns "not-protocol" of a line that makes no sense here. If it is the first of all and the greeting of
 --   another protocol, there is no need to: the scan says that by itself.
+-- banner.rest(conn, bytes) -> line, whole
+--   For what comes as bytes and turns out to be something else: the line that began with these bytes, as far as it
+--   comes within a second. `whole` is true if it came to its end, and may be `first` for banner.strange.
 local banner = {}
+
+local PATIENCE = 1
 
 function banner.line(conn, seconds)
   local ok, line, cut = pcall(conn.readline, conn, seconds)
@@ -58,6 +63,13 @@ end
 
 function banner.strange(report, what, line, first)
   if not (first and scan.classify(line)) then report.warn("not-protocol", what .. ": " .. line) end
+end
+
+function banner.rest(conn, bytes)
+  local line = bytes:match("^(.-)\r?\n")
+  if line then return line, true end
+  local more, fault = banner.line(conn, PATIENCE)
+  return bytes .. (more or ""), not fault
 end
 
 return banner

@@ -346,7 +346,7 @@ static void judge_greeting(const struct task *task)
 	const char *unread;
 	size_t      length;
 
-	if (task->first_seen) {
+	if (task->first_seen || task->first_length > 0) {
 		judge_words(task, task->first, task->first_length);
 		return;
 	}
