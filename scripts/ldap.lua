@@ -40,10 +40,7 @@ end
 local function read_message(conn, report, number)
   local message, why, bytes = ber.read(conn, MESSAGE)
   if not message then
-    local first = bytes:byte() ~= MESSAGE
-    local line, whole = bytes, false
-    if first then line, whole = banner.rest(conn, bytes) end
-    banner.strange(report, "not an LDAP message (" .. why .. ")", line, whole)
+    banner.instead(conn, report, "not an LDAP message (" .. why .. ")", bytes)
     return nil
   end
   local answered, operation = ber.number(message[1] or {}), message[2]

@@ -22,8 +22,7 @@ local function read_packet(conn, report)
   local head = conn:read(4)
   local length, number = string.unpack("<I3B", head)
   if number == 0 and length > 0 and length <= GREETING_BYTES then return conn:read(length) end
-  local line, whole = banner.rest(conn, head)
-  banner.strange(report, "not a MySQL greeting", line, whole)
+  banner.instead(conn, report, "not a MySQL greeting", head)
 end
 
 -- A server that will not have us says so in place of a greeting: a number, maybe a state, and a text.
@@ -99,7 +98,7 @@ return {
         look_for_tls(conn, report, facts.capabilities)
       end
     else
-      report.warn("not-protocol", "not a MySQL greeting: " .. packet)
+      banner.instead(conn, report, "not a MySQL greeting", packet)
     end
   end,
 }

@@ -21,8 +21,7 @@ local function texts(bytes)
 end
 
 local function strange(conn, report, bytes)
-  local line, whole = banner.rest(conn, bytes)
-  banner.strange(report, "not an answer of PostgreSQL", line, whole)
+  banner.instead(conn, report, "not an answer of PostgreSQL", bytes)
 end
 
 -- A message behind its first byte, its type: a length, which counts itself, and so many bytes. Nil if it is none.

@@ -92,8 +92,11 @@ end
 
 return {
   about = "Redis and Valkey databases",
-  services = { { name = "redis", port = 6379, optional = true }, { name = "rediss", port = 6380, tls = true, optional = true } },
-  greeting = { "^%-DENIED ", "^%+PONG$", "^%-NOAUTH ", "^%-LOADING ", "^%-ERR max number" },
+  services = {
+    { name = "redis", port = 6379, optional = true },
+    { name = "rediss", port = 6380, tls = true, optional = true },
+  },
+  greeting = { "^%-ERR max number of clients", "^%-DENIED ", "^%+PONG$", "^%-%u+ " }, -- POP3 knows -ERR, too
   fields = { "product", "version", "mode", "os", "authentication", "error" },
   probe = function(conn, report)
     if converse(conn, report) then farewell(conn, "QUIT", "^[-+]") end

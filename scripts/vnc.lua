@@ -29,11 +29,12 @@ local function version_of(line)
   return minor == 7 and 7 or 3
 end
 
--- A server that will not go on says why.
+-- A server that will not go on says why: what comes of that counts, whatever its length should be.
 local function refuse(conn, report)
   local length = string.unpack(">I4", conn:read(4))
-  local kept = math.min(length, REASON_BYTES)
-  report.warn("refused-service", kept > 0 and conn:read(kept) or "no reason given")
+  local ok, reason = pcall(conn.read, conn, math.max(1, math.min(length, REASON_BYTES)))
+  if not ok then reason = scan.is_error(reason) and reason.partial end
+  report.warn("refused-service", reason or "no reason given")
 end
 
 -- The kinds of security that it offers, in its order; an old one chooses itself. Nil if it refuses us.

@@ -18,12 +18,12 @@
 -- banner.strange(report, what, line [, first])
 --   Warns "not-protocol" of a line that makes no sense here. If it is the first of all and the greeting of
 --   another protocol, there is no need to: the scan says that by itself.
--- banner.rest(conn, bytes) -> line, whole
---   For what comes as bytes and turns out to be something else: the line that began with these bytes, as far as it
---   comes within a second. `whole` is true if it came to its end, and may be `first` for banner.strange.
+-- banner.instead(conn, report, what, bytes)
+--   The same for bytes, the first of all, that were read where no lines are. Of text the rest of the line is read
+--   as well, as far as it comes within a second; other bytes are shown as hex, 16 at most.
 local banner = {}
 
-local PATIENCE = 1
+local PATIENCE, SHOWN = 1, 16
 
 function banner.line(conn, seconds)
   local ok, line, cut = pcall(conn.readline, conn, seconds)
@@ -65,11 +65,16 @@ function banner.strange(report, what, line, first)
   if not (first and scan.classify(line)) then report.warn("not-protocol", what .. ": " .. line) end
 end
 
-function banner.rest(conn, bytes)
-  local line = bytes:match("^(.-)\r?\n")
-  if line then return line, true end
-  local more, fault = banner.line(conn, PATIENCE)
-  return bytes .. (more or ""), not fault
+function banner.instead(conn, report, what, bytes)
+  if not bytes:find("^[\t-\r -~]*$") then
+    return scan.classify(bytes) or banner.strange(report, what, scan.hex(bytes:sub(1, SHOWN)))
+  end
+  local line, fault = bytes:match("^(.-)\r?\n"), nil
+  if not line then
+    line, fault = banner.line(conn, PATIENCE)
+    line = bytes .. (line or "")
+  end
+  banner.strange(report, what, line, not fault)
 end
 
 return banner
