@@ -70,9 +70,7 @@ local function tell(report, info)
   if not facts.version then return report.warn("not-protocol", "no version in the answer to INFO") end
   report("authentication", false, false)
   report("product", product, product .. " " .. facts.version .. (facts.mode and " (" .. facts.mode .. ")" or ""))
-  report("version", facts.version, false)
-  report("mode", facts.mode, false)
-  report("os", facts.os, false)
+  for key, value in pairs(facts) do report(key, value, false) end
 end
 
 -- Asks one thing; its answer's kind and text, or nil if there is nothing more to be said.

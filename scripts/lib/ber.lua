@@ -70,7 +70,6 @@ end
 local decode -- (state, place, limit, level) -> element, place behind it | nil, why
 
 local function decode_parts(state, element, place, limit, level)
-  if level >= LEVELS then return nil, "more than " .. LEVELS .. " levels" end
   while place < limit do
     local part, after = decode(state, place, limit, level + 1)
     if not part then return nil, after end
@@ -81,6 +80,7 @@ local function decode_parts(state, element, place, limit, level)
 end
 
 function decode(state, place, limit, level)
+  if level > LEVELS then return nil, "more than " .. LEVELS .. " levels" end
   state.count = state.count + 1
   if state.count > PARTS then return nil, "more than " .. PARTS .. " parts" end
   if limit - place < 2 then return nil, "an element that is cut off" end
@@ -129,7 +129,7 @@ end
 
 function ber.number(element)
   local value = element.value
-  if value and #value >= 1 and #value <= 8 then return (string.unpack(">i" .. #value, value)) end
+  return value and #value >= 1 and #value <= 8 and (string.unpack(">i" .. #value, value)) or nil
 end
 
 return ber

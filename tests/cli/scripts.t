@@ -133,17 +133,16 @@ return raising
 @test("what a library raises is told with the probe's line, and the library's behind it")
 def _():
     for call, told in {
-            "raising.says()": r"/evil\.lua:4: wants a text \(\S+/lib/raising\.lua:2\)",
-            "raising.blames()": r"/evil\.lua:4: wants a text",
-            "raising.fails({})": r"/evil\.lua:4: attempt to index a nil value \(field 'y'\) \(\S+/lib/raising\.lua:4\)",
-            "raising.writes(conn)": r"/evil\.lua:4: bad argument #1 to 'write' .*\) \(\S+/lib/raising\.lua:5\)",
-            "raising.calls(function() error('mine') end)": r"/evil\.lua:4: mine",
-            "raising.calls(raising.says)": r"/evil\.lua:4: wants a text \(\S+/lib/raising\.lua:2\)"}.items():
+            "raising.says()": r"/evil\.lua:3: wants a text \(\S+/lib/raising\.lua:2\)",
+            "raising.blames()": r"/evil\.lua:3: wants a text",
+            "raising.fails({})": r"/evil\.lua:3: attempt to index a nil value \(field 'y'\) \(\S+/lib/raising\.lua:4\)",
+            "raising.writes(conn)": r"/evil\.lua:3: bad argument #1 to 'write' .*\) \(\S+/lib/raising\.lua:5\)",
+            "raising.calls(function() error('mine') end)": r"/evil\.lua:3: mine",
+            "raising.calls(raising.says)": r"/evil\.lua:3: wants a text \(\S+/lib/raising\.lua:2\)"}.items():
         probe = f"""local raising = require "raising"
           return {{ about = "x", services = {{ {{ name = "evil", port = 1 }} }}, probe = function(conn, report)
-
             {call}
-            end }}""".replace("\n\n", "\n")
+            end }}"""
         with greeter() as server, folder(evil_lua=probe) as path:
             os.mkdir(path + "/lib")
             with open(path + "/lib/raising.lua", "w", encoding="utf-8") as file:
