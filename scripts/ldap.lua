@@ -154,8 +154,8 @@ return {
     { name = "rootdses", port = 636, tls = true, optional = true },
   },
   greeting = { "^0[\8-\127]\2\1[%z-\3]", "^0[\129-\132]..?.?.?\2\1[%z-\3]" },
-  fields = { "naming_contexts", "versions", "extensions", "controls", "mechanisms", "vendor", "vendor_version", "result",
-    "starttls.advertised", "starttls.accepted", "starttls.handshake", "starttls_reply",
+  fields = { "naming_contexts", "versions", "extensions", "controls", "mechanisms", "vendor", "vendor_version",
+    "result", "starttls.advertised", "starttls.accepted", "starttls.handshake", "starttls_reply",
     "starttls_error.phase", "starttls_error.code", "starttls_error.message" },
   probe = function(conn, report)
     if conn.service == "ldap" or conn.service == "ldaps" then return end
