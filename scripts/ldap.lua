@@ -130,8 +130,8 @@ local function look_for_tls(conn, report, offered)
     starttls.absent(report)
     return true
   end
-  if offered then starttls.offered(report) end
-  local answer = ask(conn, report, 2, ber.element(EXTENDED, ber.element(0x80, STARTTLS)))
+  local request = ber.element(EXTENDED, ber.element(0x80, STARTTLS))
+  local answer = starttls.ask(report, offered, ask, conn, report, 2, request)
   if not answer then return false end
   local code, words = result_of(answer)
   if code == 0 and answer.tag == ANSWER then return starttls.upgrade(conn, report, offered) end
