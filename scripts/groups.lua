@@ -8,6 +8,7 @@ return {
   web = { "http", "https", "ipp" },
   login = { "telnet", "ssh" },
   directory = { "kerberos", "ldap", "ldaps" },
+  databases = { "mysql", "postgres", "redis", "rediss" },
   tls = { "smtps", "imaps", "pop3s", "https", "ldaps" },
   starttls = { "smtp", "submission", "pop3", "imap", "ftp" },
 }

@@ -21,7 +21,12 @@
 -- banner.refused(report, words)
 --   The server will not serve us now: its own words are the warning "refused-service", in the record only, for a
 --   reader sees them anyway.
+-- banner.instead(conn, report, what, bytes)
+--   The same for bytes, the first of all, that were read where no lines are. Of text the rest of the line is read
+--   as well, as far as it comes within a second; other bytes are shown as hex, 16 at most.
 local banner = {}
+
+local PATIENCE, SHOWN = 1, 16
 
 function banner.line(conn, seconds)
   local ok, line, cut = pcall(conn.readline, conn, seconds)
@@ -65,6 +70,18 @@ end
 
 function banner.refused(report, words)
   report.warn("refused-service", words, false)
+end
+
+function banner.instead(conn, report, what, bytes)
+  if not bytes:find("^[\t-\r -~]*$") then
+    return scan.classify(bytes) or banner.strange(report, what, scan.hex(bytes:sub(1, SHOWN)))
+  end
+  local line, fault = bytes:match("^(.-)\r?\n"), nil
+  if not line then
+    line, fault = banner.line(conn, PATIENCE)
+    line = bytes .. (line or "")
+  end
+  banner.strange(report, what, line, not fault)
 end
 
 return banner

@@ -360,20 +360,128 @@ void escape_utf8(struct buffer *out, const char *bytes, size_t length)
 	}
 }
 
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* Four characters for `count` bytes, three at most. */
+static void encode_group(char group[4], const char *bytes, size_t count)
+{
+	uint32_t bits = 0;
+
+	for (size_t i = 0; i < 3; i++)
+		bits = bits << 8 | (i < count ? (unsigned char)bytes[i] : 0);
+	for (size_t i = 0; i < 4; i++)
+		group[i] = i <= count ? alphabet[bits >> (18 - 6 * i) & 0x3f] : '=';
+}
+
+void base64_encode(char *text, const char *bytes, size_t length)
+{
+	for (size_t at = 0; at < length; at += 3, text += 4)
+		encode_group(text, bytes + at, smaller(3, length - at));
+}
+
 void escape_base64(struct buffer *out, const char *bytes, size_t length)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 	for (size_t at = 0; at < length; at += 3) {
-		size_t   count = smaller(3, length - at);
-		uint32_t bits = 0;
-		char     group[4] = { '=', '=', '=', '=' };
+		char group[4];
 
-		for (size_t i = 0; i < 3; i++)
-			bits = bits << 8 | (i < count ? (unsigned char)bytes[at + i] : 0);
-		for (size_t i = 0; i <= count; i++)
-			group[i] = alphabet[bits >> (18 - 6 * i) & 0x3f];
+		encode_group(group, bytes + at, smaller(3, length - at));
 		if (!buffer_append(out, group, sizeof group))
 			return;
 	}
+}
+
+void hex_encode(char *text, const char *bytes, size_t length)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < length; i++) {
+		unsigned char byte = (unsigned char)bytes[i];
+
+		*text++ = digits[byte >> 4];
+		*text++ = digits[byte & 0xf];
+	}
+}
+
+static bool is_space(char character)
+{
+	return character == ' ' || (character >= '\t' && character <= '\r');
+}
+
+/* The value of a digit; -1: it is none. */
+static int hex_value(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	if (digit >= 'a' && digit <= 'f')
+		return digit - 'a' + 10;
+	if (digit >= 'A' && digit <= 'F')
+		return digit - 'A' + 10;
+	return -1;
+}
+
+static int base64_value(char digit)
+{
+	const char *found = digit == '\0' ? NULL : strchr(alphabet, digit);
+
+	return found ? (int)(found - alphabet) : -1;
+}
+
+/* Bytes, and the bits that are not yet one. */
+struct bits {
+	char    *bytes;
+	size_t   length;
+	unsigned value, count;
+};
+
+static void add_bits(struct bits *bits, int value, unsigned width)
+{
+	bits->value = bits->value << width | (unsigned)value;
+	bits->count += width;
+	if (bits->count < 8)
+		return;
+	bits->count -= 8;
+	bits->bytes[bits->length++] = (char)(bits->value >> bits->count);
+	bits->value &= (1U << bits->count) - 1;
+}
+
+bool hex_decode(char *bytes, size_t *count, const char *text, size_t length)
+{
+	struct bits bits = { .bytes = bytes };
+
+	for (size_t i = 0; i < length; i++) {
+		int value = hex_value(text[i]);
+
+		if (is_space(text[i]))
+			continue;
+		if (value < 0)
+			return false;
+		add_bits(&bits, value, 4);
+	}
+	*count = bits.length;
+	return bits.count == 0;
+}
+
+bool base64_decode(char *bytes, size_t *count, const char *text, size_t length)
+{
+	struct bits bits = { .bytes = bytes };
+	size_t      digits = 0, padding = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		int value = base64_value(text[i]);
+
+		if (is_space(text[i]))
+			continue;
+		if (text[i] == '=') {
+			padding++;
+		} else if (value >= 0 && padding == 0) {
+			add_bits(&bits, value, 6);
+			digits++;
+		} else {
+			return false;
+		}
+	}
+	*count = bits.length;
+	if (digits % 4 == 1 || bits.value != 0) /* a digit is missing, or says what no byte has */
+		return false;
+	return padding == 0 || (padding <= 2 && (digits + padding) % 4 == 0);
 }

@@ -33,4 +33,16 @@ void escape_utf8(struct buffer *out, const char *bytes, size_t length);
 /* Append base64 (RFC 4648, padded, no line breaks). */
 void escape_base64(struct buffer *out, const char *bytes, size_t length);
 
+/* The same, and hex of the digits 0-9 and a-f, to where there is room for HEX_ROOM or BASE64_ROOM characters. */
+#define HEX_ROOM(length)    (2 * (length))
+#define BASE64_ROOM(length) (((length) + 2) / 3 * 4)
+
+void hex_encode(char *text, const char *bytes, size_t length);
+void base64_encode(char *text, const char *bytes, size_t length);
+
+/* The way back, to where there is room for `length` bytes; `*count` come of it. White space does not count, nor does
+ * the case of hex digits, and base64 needs no padding. False: it is no such text. */
+bool hex_decode(char *bytes, size_t *count, const char *text, size_t length);
+bool base64_decode(char *bytes, size_t *count, const char *text, size_t length);
+
 #endif

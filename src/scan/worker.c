@@ -33,9 +33,9 @@ struct worker {
 	struct alarm           pacer;
 	atomic_bool            stopping;
 
-	struct host *first, *last;  /* queue of hosts with services to start */
-	struct host *newest;        /* list of all hosts */
-	size_t       hosts, names;  /* being worked on; being looked up */
+	struct host *first, *last; /* queue of hosts with services to start */
+	struct host *newest;       /* list of all hosts */
+	size_t       hosts, names; /* being worked on; being looked up */
 	size_t       in_flight, most_in_flight;
 	size_t       window;        /* how many may be in flight, for now */
 	bool         widened, full; /* the window: in this turn; there would be more to do */

@@ -274,14 +274,23 @@ static int not_done(lua_State *L, struct task *task, struct conn *conn, enum io 
 
 /* --- methods: Lua's conn:name(...) ----------------------------------------------------------- */
 
-/* The first line of the first connection tells what the server really speaks. */
-static void note_first(struct task *task, const struct conn *conn, const struct line *line)
+/* The first line of the first connection tells what the server really speaks, also where it is read as bytes: up to
+ * an LF, or as much of it as is read at all. */
+static void note_first(struct task *task, const struct conn *conn, const struct line *words, bool whole)
 {
+	size_t      room = TASK_FIRST_LINE - task->first_length;
+	size_t      length = words->length < room ? words->length : room;
+	const char *end;
+
 	if (task->first_seen || conn != task->setup.conn)
 		return;
-	task->first_seen = true;
-	task->first_length = line->length < TASK_FIRST_LINE ? line->length : TASK_FIRST_LINE;
-	memcpy(task->first, line->bytes, task->first_length);
+	end = !whole && length > 0 ? memchr(words->bytes, '\n', length) : NULL;
+	if (end)
+		length = (size_t)(end - words->bytes);
+	if (length > 0)
+		memcpy(task->first + task->first_length, words->bytes, length);
+	task->first_length += length;
+	task->first_seen = whole || end || task->first_length == TASK_FIRST_LINE;
 }
 
 static int readline_step(lua_State *L, struct task *task)
@@ -296,7 +305,7 @@ static int readline_step(lua_State *L, struct task *task)
 
 	if (result != IO_DONE)
 		return not_done(L, task, conn, result);
-	note_first(task, conn, &line);
+	note_first(task, conn, &line, true);
 	lua_pushlstring(L, line.bytes, line.length);
 	if (!line.cut)
 		return 1;
@@ -349,7 +358,7 @@ static int readlines_step(lua_State *L, struct task *task)
 			lua_replace(L, 5);
 			return not_done(L, task, conn, result);
 		}
-		note_first(task, conn, &line);
+		note_first(task, conn, &line, true);
 		conn_begun(conn, true);
 		lua_pushlstring(L, line.bytes, line.length);
 		lua_rawseti(L, 3, ++count);
@@ -402,6 +411,7 @@ static int read_step(lua_State *L, struct task *task)
 
 	if (result != IO_DONE)
 		return not_done(L, task, conn, result);
+	note_first(task, conn, &bytes, false);
 	lua_pushlstring(L, bytes.bytes, bytes.length);
 	return 1;
 }

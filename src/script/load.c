@@ -289,6 +289,9 @@ static void read_greeting(lua_State *L, struct script *script)
 	if (lua_pcall(L, 2, 0, 0) != LUA_OK)
 		blame(script, "greeting \"%s\": %s", lua_tostring(L, -4), lua_tostring(L, -1));
 	lua_settop(L, top);
+	if (strlen(lua_tostring(L, -1)) != lua_rawlen(L, -1))
+		blame(script, "greeting \"%s...\": a pattern is a text without a NUL; %%z stands for one",
+		      lua_tostring(L, -1));
 	add_top(L, &script->greetings, &script->greeting_count);
 	lua_pop(L, 1);
 }

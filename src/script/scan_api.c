@@ -11,8 +11,12 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdbool.h>
 
 enum { ESCAPE_COLUMNS = 200 };
+
+/* The longest bytes that are written as hex or base64; what is read may have four times as many characters. */
+enum { ENCODED = 64 * 1024 };
 
 static int sleep_step(lua_State *L, struct task *task)
 {
@@ -48,6 +52,65 @@ static int scan_escape(lua_State *L)
 	lua_pushlstring(L, buffer_bytes(&text), buffer_length(&text));
 	buffer_free(&text);
 	return 1;
+}
+
+/* Argument 1. Work beside the matching of strings is bounded, too. [-0, +0, e] */
+static const char *check_bytes(lua_State *L, size_t *length, size_t most)
+{
+	const char *bytes = luaL_checklstring(L, 1, length);
+
+	luaL_argcheck(L, *length <= most, 1, "too long");
+	return bytes;
+}
+
+/* scan.hex(bytes): two digits a byte */
+static int scan_hex(lua_State *L)
+{
+	size_t      length;
+	const char *bytes = check_bytes(L, &length, ENCODED);
+	luaL_Buffer text;
+
+	hex_encode(luaL_buffinitsize(L, &text, HEX_ROOM(length)), bytes, length);
+	luaL_pushresultsize(&text, HEX_ROOM(length));
+	return 1;
+}
+
+/* scan.base64(bytes): padded, in one line */
+static int scan_base64(lua_State *L)
+{
+	size_t      length;
+	const char *bytes = check_bytes(L, &length, ENCODED);
+	luaL_Buffer text;
+
+	base64_encode(luaL_buffinitsize(L, &text, BASE64_ROOM(length)), bytes, length);
+	luaL_pushresultsize(&text, BASE64_ROOM(length));
+	return 1;
+}
+
+/* The bytes that a text stands for, or nil. [-0, +1, e] */
+static int decode(lua_State *L, bool (*into)(char *, size_t *, const char *, size_t))
+{
+	size_t      length, count;
+	const char *text = check_bytes(L, &length, 4 * ENCODED);
+	luaL_Buffer bytes;
+
+	if (into(luaL_buffinitsize(L, &bytes, length), &count, text, length))
+		luaL_pushresultsize(&bytes, count);
+	else
+		lua_pushnil(L);
+	return 1;
+}
+
+/* scan.unhex(text) */
+static int scan_unhex(lua_State *L)
+{
+	return decode(L, hex_decode);
+}
+
+/* scan.unbase64(text) */
+static int scan_unbase64(lua_State *L)
+{
+	return decode(L, base64_decode);
 }
 
 /* scan.is_error(e): was it the network, not a bug? */
@@ -124,6 +187,10 @@ static const luaL_Reg functions[] = {
 	{ "sleep", scan_sleep },
 	{ "now", scan_now },
 	{ "escape", scan_escape },
+	{ "hex", scan_hex },
+	{ "unhex", scan_unhex },
+	{ "base64", scan_base64 },
+	{ "unbase64", scan_unbase64 },
 	{ "is_error", scan_is_error },
 	{ "classify", scan_classify },
 	{ NULL, NULL },

@@ -2,6 +2,7 @@
 
 #include "script/conn_api.h"
 #include "script/greeting.h"
+#include "script/place.h"
 #include "script/report_api.h"
 #include "script/wait.h"
 
@@ -212,17 +213,6 @@ void task_wake(struct task *task)
 
 /* --- ending ---------------------------------------------------------------------------------- */
 
-/* The innermost line of a script that the stopped coroutine was at. */
-static void find_place(lua_State *L, char *text, size_t size)
-{
-	lua_Debug place = { .currentline = -1 };
-
-	for (int level = 0; place.currentline <= 0 && lua_getstack(L, level, &place); level++)
-		lua_getinfo(L, "Sl", &place);
-	if (place.currentline > 0)
-		snprintf(text, size, "%s:%d", place.short_src, place.currentline);
-}
-
 /* The probe broke a limit, or the rules. */
 static void judge_broken(const struct task *task, struct task_result *result, const char *code,
                          const char *why)
@@ -230,39 +220,22 @@ static void judge_broken(const struct task *task, struct task_result *result, co
 	const struct script *script = task->setup.script;
 
 	result->end = TASK_BROKEN;
-	snprintf(result->place, sizeof result->place, "%s", script ? script->path : "");
-	find_place(task->thread, result->place, sizeof result->place);
+	place_innermost(task->thread, result->place, sizeof result->place);
+	if (result->place[0] == '\0')
+		snprintf(result->place, sizeof result->place, "%s", script ? script->path : "");
 	failure_set(&result->failure, PHASE_SCRIPT, code, "%s: the %s %s", result->place,
 	            script ? "probe" : "task", why);
-}
-
-/* Does the error begin with the file of a function that was running? Most of Lua's do, and not those from C. */
-static bool says_where(lua_State *L, const char *text)
-{
-	enum { LEVELS = 16 };
-	lua_Debug place;
-
-	for (int level = 0; level < LEVELS && lua_getstack(L, level, &place); level++) {
-		size_t length;
-
-		lua_getinfo(L, "S", &place);
-		length = strlen(place.short_src);
-		if (strncmp(text, place.short_src, length) == 0 && text[length] == ':')
-			return true;
-	}
-	return false;
 }
 
 /* An error that does not say where it comes from, or no word at all: the stack knows. */
 static void judge_bug(lua_State *L, struct task_result *result)
 {
-	const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "the error is not a text";
+	const char *raised = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "the error is not a text";
+	char        text[sizeof result->failure.message];
 
-	find_place(L, result->place, sizeof result->place);
-	if (result->place[0] == '\0' || says_where(L, text))
-		failure_set(&result->failure, PHASE_SCRIPT, "script-error", "%s", text);
-	else
-		failure_set(&result->failure, PHASE_SCRIPT, "script-error", "%s: %s", result->place, text);
+	place_own(L, result->place, sizeof result->place);
+	place_tell(L, raised, text, sizeof text);
+	failure_set(&result->failure, PHASE_SCRIPT, "script-error", "%s", text);
 }
 
 /* What stands on the stopped coroutine's stack top is its error. */
@@ -272,7 +245,7 @@ static void judge_error(const struct task *task, struct task_result *result)
 
 	if (conn_api_error(L, -1, &result->failure)) {
 		result->end = TASK_FAILED;
-		find_place(L, result->place, sizeof result->place);
+		place_own(L, result->place, sizeof result->place);
 		return;
 	}
 	result->end = TASK_BROKEN;
@@ -346,7 +319,7 @@ static void judge_greeting(const struct task *task)
 	const char *unread;
 	size_t      length;
 
-	if (task->first_seen) {
+	if (task->first_seen || task->first_length > 0) {
 		judge_words(task, task->first, task->first_length);
 		return;
 	}

@@ -35,7 +35,7 @@ struct task_result {
 	/* Why an upgrade failed that legacy settings may make work, or NULL: then what was reported since is
 	 * held back (report_hold). Good during `done`. */
 	const struct failure *tls_failure;
-	char                  place[80]; /* TASK_FAILED: "file:line" that raised the error, or "" */
+	char place[80]; /* TASK_FAILED: "file:line" of the script that raised the error, or "" */
 };
 
 typedef void task_done(void *owner, const struct task_result *result);
@@ -98,9 +98,9 @@ struct task {
 
 	struct failure *tls_failure; /* of the first upgrade that legacy settings may make work, or NULL */
 
-	char   first[TASK_FIRST_LINE]; /* the first line that the server said */
+	char   first[TASK_FIRST_LINE]; /* the first line that the server said, or what was read of it */
 	size_t first_length;
-	bool   first_seen;
+	bool   first_seen; /* there is no more of it */
 };
 
 /* The wait is over; go on with the coroutine. For wait.c. */

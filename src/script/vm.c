@@ -2,6 +2,7 @@
 
 #include "script/chunk.h"
 #include "script/conn_api.h"
+#include "script/place.h"
 #include "script/report_api.h"
 #include "script/scan_api.h"
 #include "script/string_api.h"
@@ -399,15 +400,28 @@ struct vm *vm_of(lua_State *L)
 	return *(struct vm **)lua_getextraspace(L);
 }
 
+/* The message of an error says where it was raised. */
+static int explain(lua_State *L)
+{
+	char text[600];
+
+	if (lua_type(L, 1) == LUA_TSTRING) {
+		place_tell(L, lua_tostring(L, 1), text, sizeof text);
+		lua_pushstring(L, text);
+	}
+	return 1;
+}
+
 bool vm_protected(struct vm *vm, lua_CFunction function, void *argument, char *error, size_t size)
 {
 	lua_State *L = vm->state;
 	bool       good;
 
 	vm_enter(vm, L, NULL, 0);
+	lua_pushcfunction(L, explain);
 	lua_pushcfunction(L, function);
 	lua_pushlightuserdata(L, argument);
-	good = lua_pcall(L, 1, 0, 0) == LUA_OK;
+	good = lua_pcall(L, 1, 0, -3) == LUA_OK;
 	if (!good) {
 		const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
 		                                                     : "the error is not a text";

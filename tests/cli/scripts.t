@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Probes as files: dropped in, overriding, with arguments; bad ones are named and the others run all the same."""
+import json
 import os
 import re
 import shutil
@@ -117,6 +118,48 @@ def _():
                 file.write("return { greeting = function() return { code = 'own' } end }")
             done = scan("-S", path, "-s", f"uses={server.port}", "127.0.0.1")
             expect(done.out.splitlines()[2:], ["code own"])
+
+
+RAISING = """local raising = {}
+function raising.says() error("wants a text") end
+function raising.blames() error("wants a text", 2) end
+function raising.fails(x) local y = x.y.z return y end
+function raising.writes(conn) conn:write({}) end
+function raising.calls(f) f() return 1 end
+return raising
+"""
+
+
+@test("what a library raises is told with the probe's line, and the library's behind it")
+def _():
+    for call, told in {
+            "raising.says()": r"/evil\.lua:3: wants a text \(\S+/lib/raising\.lua:2\)",
+            "raising.blames()": r"/evil\.lua:3: wants a text",
+            "raising.fails({})": r"/evil\.lua:3: attempt to index a nil value \(field 'y'\) \(\S+/lib/raising\.lua:4\)",
+            "raising.writes(conn)": r"/evil\.lua:3: bad argument #1 to 'write' .*\) \(\S+/lib/raising\.lua:5\)",
+            "raising.calls(function() error('mine') end)": r"/evil\.lua:3: mine",
+            "raising.calls(raising.says)": r"/evil\.lua:3: wants a text \(\S+/lib/raising\.lua:2\)"}.items():
+        probe = f"""local raising = require "raising"
+          return {{ about = "x", services = {{ {{ name = "evil", port = 1 }} }}, probe = function(conn, report)
+            {call}
+            end }}"""
+        with greeter() as server, folder(evil_lua=probe) as path:
+            os.mkdir(path + "/lib")
+            with open(path + "/lib/raising.lua", "w", encoding="utf-8") as file:
+                file.write(RAISING)
+            done = scan("-S", path, "-s", f"evil={server.port}", "--json", "127.0.0.1", status=4)
+            message = json.loads(done.out)["error"]["message"]
+            expect(bool(re.fullmatch(r"\S*" + told, message)), True, f"{call}: {message}")
+
+
+@test("a library that cannot be loaded is told with the probe's line")
+def _():
+    with folder(evil_lua='local x = 1\nlocal raising = require "raising"\nreturn {}') as path:
+        os.mkdir(path + "/lib")
+        with open(path + "/lib/raising.lua", "w", encoding="utf-8") as file:
+            file.write("\nerror('not today')\n")
+        told = scan("-S", path, "--list").err
+        expect_in(f"{path}/evil.lua:2: not today ({path}/lib/raising.lua:2)", told)
 
 
 @test("groups of one's own folder add to the shipped ones and go before them")

@@ -191,6 +191,8 @@ bad_file("fields that run code",
          "return setmetatable({}, { __index = function() while true do end end })",
          r"evil\.lua:1: the script used up its CPU time")
 bad_file("a file that takes all memory", 'local s = "x" while true do s = s .. s end', r"evil\.lua: not enough memory")
+bad_file("a greeting with a NUL", r'return { about = "x", services = { { name = "evil" } }, greeting = "^a\0b" }',
+         r"evil\.lua: greeting \"\^a\.\.\.\": .*%z stands for one")
 bad_file("a greeting that cannot be", 'return { about = "x", services = { { name = "evil" } }, greeting = "(" }',
          r"evil\.lua: greeting \"\(\": unfinished capture")
 

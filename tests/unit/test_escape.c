@@ -53,6 +53,25 @@ static const char *base64(const char *bytes, size_t length, size_t maximum)
 	return take(&out);
 }
 
+static const char *hex(const char *bytes, size_t length)
+{
+	char text[HEX_ROOM(16)];
+
+	hex_encode(text, bytes, length);
+	memcpy(result, text, result_length = HEX_ROOM(length));
+	result[result_length] = '\0';
+	return result;
+}
+
+/* What a text stands for; NULL if it is wrong. */
+static const char *decoded(bool (*decode)(char *, size_t *, const char *, size_t), const char *text)
+{
+	if (!decode(result, &result_length, text, strlen(text)))
+		return NULL;
+	result[result_length] = '\0';
+	return result;
+}
+
 /* An encoder of our own, to check the decoder with: surrogates and all. */
 static size_t encode(char *out, uint32_t code)
 {
@@ -515,6 +534,71 @@ static void encodes_base64(void **state)
 	assert_string_equal(base64("foobar", 6, 7), "Zm9v");
 }
 
+static void encodes_hex(void **state)
+{
+	(void)state;
+	assert_string_equal(hex("", 0), "");
+	assert_string_equal(hex("\x00\x7f\x80\xff", 4), "007f80ff");
+}
+
+static void decodes_hex(void **state)
+{
+	(void)state;
+	assert_string_equal(decoded(hex_decode, ""), "");
+	assert_string_equal(decoded(hex_decode, "4a4B 4C\r\n\t4d"), "JKLM");
+	assert_string_equal(decoded(hex_decode, "4 a"), "J");
+	assert_null(decoded(hex_decode, "4"));
+	assert_null(decoded(hex_decode, "4a4"));
+	assert_null(decoded(hex_decode, "0x4a"));
+	assert_null(decoded(hex_decode, "4g"));
+	assert_false(hex_decode(result, &result_length,
+	                        "\0"
+	                        "4a",
+	                        3));
+}
+
+static void decodes_base64(void **state)
+{
+	static const char *const good[][2] = {
+		{ "", "" },        { "Zg==", "f" },   { "Zm8=", "fo" },           { "Zm9v", "foo" },
+		{ "Zg", "f" },     { "Zm8", "fo" },   { "Zm9v\r\nYg==", "foob" }, { " Z m 8 = ", "fo" },
+		{ "Pz8/", "???" }, { "fn5+", "~~~" },
+	};
+	static const char *const bad[] = { "Z",     "Zm9vZ", "Zg=",   "Zg===",    "=",    "==",
+		                           "Zm9v=", "Zm8==", "Z=g=",  "Zg==Zg==", "Zh==", "Zm9=",
+		                           "Zm_v",  "Zm-v",  "Zm9v!", "Zm\x80v" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		assert_non_null(decoded(base64_decode, good[i][0]));
+		assert_string_equal(result, good[i][1]);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_null(decoded(base64_decode, bad[i]));
+	assert_false(base64_decode(result, &result_length, "Zg\0=", 4));
+}
+
+/* What is encoded is decoded to the same, whatever its length. */
+static void decodes_what_is_encoded(void **state)
+{
+	char   bytes[256], text[HEX_ROOM(256)];
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (char)(i * 167 + 13);
+	for (size_t length = 0; length <= sizeof bytes; length++) {
+		base64_encode(text, bytes, length);
+		assert_true(base64_decode(result, &count, text, BASE64_ROOM(length)));
+		assert_int_equal(count, length);
+		assert_memory_equal(result, bytes, length);
+		hex_encode(text, bytes, length);
+		assert_true(hex_decode(result, &count, text, HEX_ROOM(length)));
+		assert_int_equal(count, length);
+		assert_memory_equal(result, bytes, length);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -530,6 +614,10 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_not_utf8),
 		cmocka_unit_test(makes_valid_utf8),
 		cmocka_unit_test(encodes_base64),
+		cmocka_unit_test(encodes_hex),
+		cmocka_unit_test(decodes_hex),
+		cmocka_unit_test(decodes_base64),
+		cmocka_unit_test(decodes_what_is_encoded),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -16,6 +16,9 @@ PORTS = {  # scan's default services, in the order of the report
     "imap": 143, "imaps": 993, "pop3s": 995, "ftp": 21, "http": 80, "https": 443, "ipp": 631,
     "kerberos": 88, "ldap": 389, "ldaps": 636,
 }
+OPTIONAL = {  # those that are asked for by name, on the hosts that have them
+    "rootdse": 389, "rootdses": 636, "mysql": 3306, "postgres": 5432, "redis": 6379, "rediss": 6380, "vnc": 5900,
+}
 CLOSED = {"phase": "connect", "message": "Connection refused"}
 DATA = ("banner", "starttls", "status", "reason", "server")  # the fields of "data" that are compared
 ERROR = ("phase", "message")                                 # and of "error"
@@ -47,6 +50,25 @@ ACCEPTED = StartTLS("TLS available.", {"accepted": True, "handshake": True})
 def refused(reply):
     """Asked, and answered no, in the server's own words."""
     return StartTLS(f"TLS not available: {reply}", {"accepted": False, "handshake": False})
+
+
+def extra(expected):
+    """The services of a host that are scanned beyond the default ones."""
+    return [service for service in expected if service in OPTIONAL]
+
+
+def ports_of(expected):
+    """The services that are scanned on a host, in the order of the report."""
+    return PORTS | {service: OPTIONAL[service] for service in extra(expected)}
+
+
+def told(*lines, starttls=None, tls=None, warnings=None, **data):
+    """A service that says what it is in its own way: lines of the text, facts of the record."""
+    shown = [*lines, *(f"warning: {text}" for text in (warnings or {}).values())]
+    if isinstance(starttls, StartTLS):  # else the line is among the others
+        starttls, line = starttls.facts, starttls.line
+        shown.append(line)
+    return Open(shown, data | ({"starttls": starttls} if starttls else {}), tls, warnings=warnings or {})
 
 
 def connects(tls=None):
@@ -85,7 +107,7 @@ def failed(phase, message, tls=None):
 def block(target, expected):
     """The lines of the text report on one host."""
     lines = [f"Testing {target}:"]
-    for service, port in PORTS.items():
+    for service, port in ports_of(expected).items():
         if service in expected:
             lines += [f"port {port} ({service}) open.", *expected[service].lines]
         else:
@@ -115,7 +137,7 @@ def record_differences(service, address, expected, record):
     """Where the JSON record of a service is not as it should be; a closed one is expected as None."""
     if record is None:
         return ["no record"]
-    head = {"schema": 1, "host": address, "address": address, "port": PORTS[service], "service": service,
+    head = {"schema": 1, "host": address, "address": address, "port": (PORTS | OPTIONAL)[service], "service": service,
             "state": "open" if expected else "closed"}
     want = expected or Open([], error=CLOSED)
     found = differences(head, record)
@@ -134,7 +156,7 @@ def seen_differences(expected, record):
     data = dict(record.get("data") or {})
     if isinstance(data.get("banner"), str):
         data["banner"] = data["banner"].split("\n")
-    return [*part_differences("data", expected.data, {"data": data}, DATA),
+    return [*part_differences("data", expected.data, {"data": data}, {*DATA, *expected.data}),
             *part_differences("tls", expected.tls, record, expected.tls or ()),
             *days_differences(record.get("tls") or {}),
             *part_differences("error", expected.error, record, ERROR)]

@@ -9,7 +9,7 @@ import ssl
 import warnings
 
 from .certificate import facts
-from .expectation import PORTS
+from .expectation import OPTIONAL, PORTS
 
 PATIENCE = 10.0
 SPEAKS = {  # service: how to look at it; what is not here gets the connect test
@@ -25,7 +25,7 @@ TLS_FIRST = {"smtps", "imaps", "pop3s", "https", "ldaps"}
 def observe(address, service):
     """The record of one service."""
     try:
-        raw = socket.create_connection((address, PORTS[service]), PATIENCE)
+        raw = socket.create_connection((address, (PORTS | OPTIONAL)[service]), PATIENCE)
     except ConnectionRefusedError:
         return {"state": "closed", "error": {"phase": "connect", "message": "Connection refused"}}
     record = {"state": "open", "data": {}}

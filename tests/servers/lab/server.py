@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from .certificate import Certificate
-from .expectation import PORTS
+from .expectation import ports_of
 
 READY = 20.0           # seconds that a server has to accept connections
 LOGGED = 10.0          # seconds that it has to write what it did to its log
@@ -109,8 +109,9 @@ class Server:
     def wait_ready(self):
         """Until each of its ports accepts."""
         end = time.monotonic() + READY
-        for service in self.expect():
-            while not knock(self.address, PORTS[service]):
+        expected = self.expect()
+        for service in expected:
+            while not knock(self.address, ports_of(expected)[service]):
                 if self.process.poll() is not None:
                     raise RuntimeError(f"{self.name} ended, status {self.process.returncode}")
                 if time.monotonic() > end:
