@@ -15,7 +15,9 @@
 #include "workbench/scaffold.h"
 #include "workbench/shell.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
@@ -79,6 +81,25 @@ static void open_streams(void)
 		close(fd);
 }
 
+/* libuv aborts where the system refuses it memory, a descriptor or a call that its loops cannot do without. That
+ * is a shortage like others, and no crash: all records so far are whole. Other aborts take their usual course. */
+static void aborted(int signal)
+{
+	static const char words[] = "scan: cannot go on: this machine lacks memory or descriptors\n";
+	void             *frames[16];
+	int               count = backtrace(frames, sizeof frames / sizeof *frames);
+	Dl_info           place;
+
+	(void)signal;
+	for (int i = 0; i < count; i++) {
+		if (dladdr(frames[i], &place) == 0 || !place.dli_fname || !strstr(place.dli_fname, "libuv"))
+			continue;
+		if (write(STDERR_FILENO, words, sizeof words - 1) < 0)
+			break;
+		_exit(STATUS_INCOMPLETE);
+	}
+}
+
 /* A scan takes and gives back the same memory for each connection; without this, malloc would ask the
  * system for it, and return it, again and again. */
 static void keep_memory(void)
@@ -138,6 +159,8 @@ static const char **script_paths(const struct options *options, char shipped[PAT
 	const char  *environment = getenv("SCAN_SCRIPTS");
 
 	*count = 0;
+	if (!paths)
+		complain("not enough memory");
 	for (size_t i = 0; paths && i < options->scripts.count; i++)
 		paths[(*count)++] = options->scripts.word[i];
 	if (paths && environment && *environment)
@@ -250,9 +273,12 @@ static enum status ending(enum scan_end end, int signal, int write_error, const 
 	}
 	if (end == SCAN_NOT_STARTED)
 		return usage("could not start: no memory, descriptors or threads left");
+	if (atomic_load(&tally->lost) > 0)
+		fprintf(stderr, "scan: not enough memory: %" PRIu64 " results are missing\n",
+		        (uint64_t)atomic_load(&tally->lost));
 	if (output_some_broken(output) || scan->catalogue->problem_count > 0)
 		return STATUS_SCRIPT;
-	if (output_some_failed(output))
+	if (output_some_failed(output) || atomic_load(&tally->lost) > 0)
 		return STATUS_INCOMPLETE;
 	return output_fell_short(output) > 0 ? STATUS_FELL_SHORT : STATUS_DONE;
 }
@@ -441,7 +467,9 @@ static enum status scan(const struct options *options, const struct catalogue *c
 	enum status      status = STATUS_USAGE;
 	char             error[PATH_TEXT + ERROR_TEXT];
 
-	if (exclude && read_excludes(exclude, options))
+	if (!exclude)
+		complain("not enough memory");
+	else if (read_excludes(exclude, options))
 		targets = open_targets(options, exclude);
 	if (!targets)
 		goto out;
@@ -652,6 +680,7 @@ int main(int argc, char *argv[])
 	open_streams();
 	keep_memory();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGABRT, aborted);
 	if (options_parse(&options, argc, argv, error))
 		status = act(&options);
 	else

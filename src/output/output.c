@@ -27,7 +27,7 @@ struct output {
 	struct output_style  style;
 	struct text_style    text;
 	struct writer       *writer;
-	const struct tally  *tally;
+	struct tally        *tally;
 	atomic_bool          failed, broken;
 	atomic_uint_fast64_t fell_short;
 
@@ -94,6 +94,13 @@ static void release_due(struct output *output, bool all)
 	}
 }
 
+/* There was no memory for what would have been written. */
+static void lose_if(struct output *output, bool lost)
+{
+	if (lost)
+		atomic_fetch_add(&output->tally->lost, 1);
+}
+
 /* --- text ------------------------------------------------------------------------------------ */
 
 /* Is each line put out as soon as it is known? */
@@ -111,6 +118,7 @@ static void stream(void *owner, struct host *host)
 	text_advance(&text, &output->text, host);
 	if (buffer_length(&text) > 0)
 		writer_put(output->writer, buffer_bytes(&text), buffer_length(&text));
+	lose_if(output, text.refused);
 	buffer_free(&text);
 }
 
@@ -123,10 +131,12 @@ static void host_text(struct output *output, struct host *host, bool wanted)
 	if (block) {
 		if (wanted)
 			text_advance(&block->text, &output->text, host);
+		lose_if(output, block->text.refused);
 		block->complete = host->unit->hosts == 0;
 		output->waiting += block->complete;
 		release_due(output, false);
 	}
+	lose_if(output, !block);
 	uv_mutex_unlock(&output->lock);
 }
 
@@ -141,6 +151,8 @@ static void record(struct output *output, const struct host *host, const struct 
 	buffer_init(&line, BLOCK);
 	if (json_record(&line, host, outcome))
 		writer_put(output->writer, buffer_bytes(&line), buffer_length(&line));
+	else
+		lose_if(output, true);
 	buffer_free(&line);
 }
 
@@ -162,6 +174,9 @@ static void tell_broken(const struct output *output, const struct host *host, co
 		buffer_text(&line, "\n");
 	}
 	fwrite(buffer_bytes(&line), 1, buffer_length(&line), stderr);
+	if (line.refused)
+		fprintf(stderr, "scan: the probe of %s failed, and there is no memory to tell it all\n",
+		        outcome->service);
 	buffer_free(&line);
 }
 
@@ -278,7 +293,7 @@ struct listener output_listener(struct output *output)
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-struct output *output_new(const struct output_style *style, struct writer *writer, const struct tally *tally)
+struct output *output_new(const struct output_style *style, struct writer *writer, struct tally *tally)
 {
 	struct output *output = calloc(1, sizeof *output);
 

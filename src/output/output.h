@@ -28,7 +28,7 @@ struct output_style {
 struct output;
 
 /* NULL: no memory. The writer and the tally are used, not owned. */
-struct output *output_new(const struct output_style *style, struct writer *writer, const struct tally *tally);
+struct output *output_new(const struct output_style *style, struct writer *writer, struct tally *tally);
 
 /* What it wants to hear. */
 struct listener output_listener(struct output *output);

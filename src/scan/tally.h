@@ -33,6 +33,7 @@ struct tally {
 	moment               started;
 	uint64_t             hosts_known; /* 0: not known */
 	atomic_uint_fast64_t hosts_done, services_done, in_flight;
+	atomic_uint_fast64_t lost;                     /* hosts or records for which there was no memory */
 	struct service_tally services[TALLY_SERVICES]; /* of the selection, in its order */
 	size_t               service_count;
 	struct effort        effort;

@@ -190,6 +190,12 @@ static void fail_host(struct worker *worker, struct host *host, const struct fai
 	host_over(worker, host);
 }
 
+/* A host for which there is not even a record. */
+static void lose(const struct worker *worker)
+{
+	atomic_fetch_add(&worker->employer->tally->lost, 1);
+}
+
 static void fail_memory(struct worker *worker, struct host *host)
 {
 	struct failure failure;
@@ -239,8 +245,10 @@ static void add_sibling(struct worker *worker, const struct host *host, const st
 {
 	struct host *sibling = host_new(&host->target, host->unit);
 
-	if (!sibling)
+	if (!sibling) {
+		lose(worker);
 		return;
+	}
 	host->unit->hosts++;
 	adopt(worker, sibling);
 	sibling->one_of_many = true;
@@ -346,8 +354,10 @@ static bool take_host(struct worker *worker)
 		break;
 	}
 	host = new_host(worker, &target, sequence);
-	if (!host)
+	if (!host) {
+		lose(worker);
 		return true;
+	}
 	if (!choose(worker, host)) {
 		fail_memory(worker, host);
 	} else if (host->count == 0) {

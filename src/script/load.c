@@ -488,7 +488,7 @@ static struct script *add_script(struct catalogue *catalogue, const char *path)
 	char           *name = strndup(base, strlen(base) - strlen(suffix));
 	struct script **grown = NULL;
 
-	if (script && name && !catalogue_script(catalogue, name))
+	if (script && name)
 		grown = catalogue_grow(catalogue->scripts, &catalogue->script_count, sizeof *grown);
 	if (!grown) {
 		free(script);
@@ -502,18 +502,36 @@ static struct script *add_script(struct catalogue *catalogue, const char *path)
 	return script;
 }
 
-static void load_file(struct catalogue *catalogue, const char *path, bool trusted)
+/* Of scripts of one name the first is it. */
+static bool is_overridden(const struct catalogue *catalogue, const char *path)
 {
-	struct script *script = add_script(catalogue, path);
+	const char *slash = strrchr(path, '/');
+	char        name[PATH_TEXT];
 
-	if (!script)
-		return;
+	snprintf(name, sizeof name, "%s", slash ? slash + 1 : path);
+	name[strlen(name) - strlen(suffix)] = '\0';
+	return catalogue_script(catalogue, name) != NULL;
+}
+
+/* False: no memory. */
+static bool load_file(struct catalogue *catalogue, const char *path, bool trusted)
+{
+	struct script *script;
+
+	if (is_overridden(catalogue, path))
+		return true;
+	script = add_script(catalogue, path);
+	if (!script) {
+		errno = ENOMEM;
+		return false;
+	}
 	script->trusted = trusted;
 	script->broken = !read_file(catalogue, script, path) ||
 	                 !run_file(catalogue, path, trusted, declare, script);
 	for (size_t i = 0; i < script->fault_count; i++)
 		add_problem(catalogue, script->faults[i]);
 	script->broken = script->broken || script->fault_count > 0;
+	return true;
 }
 
 static int is_script(const struct dirent *entry)
@@ -525,12 +543,12 @@ static int is_script(const struct dirent *entry)
 	       strcmp(entry->d_name, groups_file) != 0;
 }
 
-static void load_entry(struct catalogue *catalogue, const char *folder, const char *name, bool trusted)
+static bool load_entry(struct catalogue *catalogue, const char *folder, const char *name, bool trusted)
 {
 	char path[PATH_TEXT];
 
 	snprintf(path, sizeof path, "%s/%s", folder, name);
-	load_file(catalogue, path, trusted);
+	return load_file(catalogue, path, trusted);
 }
 
 static bool load_folder(struct catalogue *catalogue, const char *folder, bool trusted)
@@ -539,18 +557,19 @@ static bool load_folder(struct catalogue *catalogue, const char *folder, bool tr
 	int             count = scandir(folder, &entries, is_script, alphasort);
 	char            path[PATH_TEXT];
 	struct stat     status;
+	bool            loaded = true;
 
 	if (count < 0)
 		return false;
 	for (int i = 0; i < count; i++) {
-		load_entry(catalogue, folder, entries[i]->d_name, trusted);
+		loaded = loaded && load_entry(catalogue, folder, entries[i]->d_name, trusted);
 		free(entries[i]);
 	}
 	free(entries);
 	snprintf(path, sizeof path, "%s/%s", folder, groups_file);
-	if (stat(path, &status) == 0)
+	if (loaded && stat(path, &status) == 0)
 		load_groups(catalogue, path);
-	return true;
+	return loaded;
 }
 
 /* What is wrong with `path` as a source of scripts, or NULL. */
@@ -586,9 +605,8 @@ bool load_scripts(struct catalogue *catalogue, const char *const *paths, size_t 
 	for (size_t i = 0; i < count; i++) {
 		if (fault(paths[i], &is_folder))
 			continue;
-		if (!is_folder) {
-			load_file(catalogue, paths[i], i < catalogue->trusted);
-		} else if (!load_folder(catalogue, paths[i], i < catalogue->trusted)) {
+		if (is_folder ? !load_folder(catalogue, paths[i], i < catalogue->trusted)
+		              : !load_file(catalogue, paths[i], i < catalogue->trusted)) {
 			snprintf(error, size, "%s: %s", paths[i], strerror(errno));
 			return false;
 		}

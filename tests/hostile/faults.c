@@ -1,5 +1,6 @@
 /* To be loaded before all else (LD_PRELOAD): a machine that is out of memory, or whose clock jumps.
  *
+ *   COUNT=1       says at the end how many allocations there were
  *   FAIL_AT=N     the N-th allocation fails
  *   FAIL_FROM=N   it and all that follow
  *   SKEW=S        after the first hundred looks at the wall clock it goes wrong by so many seconds
@@ -8,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/time.h>
 #include <time.h>
@@ -32,6 +34,12 @@ __attribute__((constructor)) static void begin(void)
 	fail_from = number("FAIL_FROM");
 	skew = number("SKEW");
 	atomic_store(&count, 0);
+}
+
+__attribute__((destructor)) static void finish(void)
+{
+	if (getenv("COUNT"))
+		dprintf(2, "allocations: %ld\n", atomic_load(&count));
 }
 
 static int fails(void)

@@ -1,14 +1,12 @@
 #!/usr/bin/python3 -B
 """The machine at fault: calls that fail, no memory, no ports, a clock that jumps, routers and name servers that are odd.
 
-What takes root, strace or a C compiler is skipped where there is none. With SCAN_LONG=1 every call and every allocation
-fails in its turn, not only a sample of them."""
+What takes root, strace or a C compiler is skipped where there is none."""
 import collections
 import contextlib
 import errno
 import os
 import random
-import shutil
 import signal
 import socket
 import struct
@@ -16,14 +14,15 @@ import subprocess
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import torture
 from stage import INSTRUMENTED, PATIENT, SLOW, TRUST_NOBODY, Stage, same
 from fate import note
 from harness import (PATIENCE, SCAN, Failed, Reader, Server, Skipped, closed_port, environment, expect, expect_in, expect_true,
                      finish, folder, greeter, hear_out, record, run, scan, short, silent_port, start, test)
 from own_world import NameServer, Router, accepted, command, own_network, setting, unreachable
 
-LONG = bool(os.environ.get("SCAN_LONG"))
 HELLO = b"SSH-2.0-x\r\n"
 
 
@@ -33,14 +32,9 @@ def verdict(found):
 
 # --- calls that fail -------------------------------------------------------------------------------------------------
 
-def inject(*faults, calls="network"):
+def inject(*faults, calls):
     """Words that make strace start scan, with these faults."""
-    if INSTRUMENTED:
-        raise Skipped("a sanitizer and strace exclude each other")
-    if not shutil.which("strace"):
-        raise Skipped("there is no strace")
-    return ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}",
-            *(word for fault in faults for word in ("-e", f"inject={fault}"))]
+    return torture.strace("-o", "/dev/null", "-e", f"trace={calls}", *(word for fault in faults for word in ("-e", f"inject={fault}")))
 
 
 @test("what connect says is told apart")
@@ -89,89 +83,40 @@ def _():
             expect(collections.Counter(map(verdict, done.records)), {("open", None): 5}, call)
 
 
-CALLS = {"socket": ["EMFILE", "EACCES"], "connect": ["EIO"], "epoll_ctl": ["ENOMEM"], "epoll_create1": ["EMFILE"],
-         "epoll_wait": ["EINTR"], "recvfrom": ["ECONNRESET", "EIO"], "sendto": ["EPIPE", "EIO"], "read": ["EIO"],
-         "write": ["ENOSPC", "EIO"], "fcntl": ["EINVAL"], "setsockopt": ["EINVAL"], "getsockopt": ["ENOBUFS"],
-         "getsockname": ["ENOBUFS"], "openat": ["EMFILE", "EACCES"], "mmap": ["ENOMEM"], "clone3": ["EAGAIN"], "pipe2": ["EMFILE"],
-         "eventfd2": ["EMFILE"], "timer_create": ["EAGAIN"], "close": ["EIO"],
-         "newfstatat": ["EIO"], "getdents64": ["EIO"], "prlimit64": ["EPERM"], "brk": ["ENOMEM"]}
-START = {"mmap", "brk", "read", "openat", "newfstatat", "close"}  # the first ones are the loader's, before the program runs
-LOADER = 60
-UV = {"epoll_ctl", "write", "read", "pipe2", "eventfd2"}  # where one of its own for these fails, libuv ends the process
-
-
-def torture(stage, call, name, at):
-    """One scan with the at-th such call failing: how it ended, or what is wrong with how it did."""
-    words = ["--json", "-j", 1, "--reply-timeout", 1, "--deadline", 2, "-s", stage.choice(), "127.80.0.1"]
-    done = finish(start(*words, env=TRUST_NOBODY, before=inject(f"{call}:error={name}:when={at}", calls=call)))
-    whole = done.raw[:done.raw.rfind(b"\n") + 1]
-    for line in whole.splitlines(keepends=True):
-        record(line)
-    cut = done.raw[len(whole):]
-    if done.status not in (0, 2, 3, 4) and not (done.status == -signal.SIGABRT and call in UV):
-        raise Failed(f"{call} number {at} gives {name}: status {done.status}\n{short(done.err)}")
-    expect_true(not cut or done.status == 3, f"{call} number {at} gives {name}: half a record, status {done.status}")
-    return done.status
+def suffer(machine, faults):
+    """Several at a time: they mostly wait."""
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(lambda fault: machine.suffer(*fault), faults):
+            pass
+    return dict(sorted(machine.ended.items()))
 
 
 @test("each system call fails in its turn: no crash, the right status, whole records")
 def _():
-    stage = Stage("smtp", "ssh", "https")
-    ended = collections.Counter()
-    for call, names in CALLS.items():
-        inject()
-        count = strace_count(stage, call)
-        chosen = range(LOADER if call in START else 1, count + 1)
-        if not LONG:
-            chosen = sorted(random.Random(call).sample(chosen, min(len(chosen), 3)))
-        for name in names:
-            for at in chosen:
-                ended[torture(stage, call, name, at)] += 1
+    """One fault of each kind here; tests/hostile/torture has all."""
+    torture.strace()
+    stage = Stage(*torture.SERVICES)
+    machine = torture.Calls(stage)
+    kinds = collections.defaultdict(list)
+    for call, error, at in machine.faults():
+        kinds[call, error].append((call, error, at))
+    chosen = [random.Random(str(kind)).choice(faults) for kind, faults in sorted(kinds.items())]
+    ended = suffer(machine, chosen)
     stage.close()
-    note(f"system calls that failed, by the status that scan ended with: {dict(sorted(ended.items()))}")
-
-
-def strace_count(stage, call):
-    """How often a scan without faults makes this call."""
-    with tempfile.NamedTemporaryFile("r", encoding="latin-1") as log:
-        finish(start("--json", "-j", 1, "-s", stage.choice(), "127.80.0.1", env=TRUST_NOBODY,
-                     before=["strace", "-f", "-qq", "-o", log.name, "-e", f"trace={call}"]))
-        return log.read().count(f" {call}(")
+    note(f"{len(chosen)} system calls that failed, by the status that scan ended with: {ended}")
 
 
 # --- memory and time -------------------------------------------------------------------------------------------------
 
-@contextlib.contextmanager
-def faulty(**settings):
-    """The environment in which faults.c is loaded before all else."""
-    if INSTRUMENTED:
-        raise Skipped("a sanitizer has an allocator of its own")
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if not compiler:
-        raise Skipped("there is no C compiler")
-    with tempfile.TemporaryDirectory(prefix="scan-hostile-") as path:
-        command(compiler, "-shared", "-fPIC", "-O1", "-o", path + "/faults.so", os.path.join(os.path.dirname(__file__), "faults.c"))
-        yield {**TRUST_NOBODY, "LD_PRELOAD": path + "/faults.so", **settings}
-
-
 @test("each allocation fails in its turn: no crash, the right status, whole records")
 def _():
-    stage = Stage("smtp", "ssh", "imap")
-    words = ["--json", "-j", 1, "--reply-timeout", 2, "-s", stage.choice(), "127.80.0.1"]
-    ended = collections.Counter()
-    with faulty() as env:
-        numbers = range(1, 12000) if LONG else [*range(1, 12), *random.Random(4).sample(range(12, 12000), 90)]
-        for number in numbers:
-            for what in ("FAIL_AT", "FAIL_FROM"):
-                done = finish(start(*words, env={**env, what: number}))
-                for line in done.raw.splitlines(keepends=True):
-                    record(line)
-                # libuv gives up by itself where it cannot even set itself up.
-                expect_true(done.status in (0, 2, 3, 4, -signal.SIGABRT), f"{what}={number}: status {done.status}\n{short(done.err)}")
-                ended[done.status] += 1
-    stage.close()
-    note(f"allocations that failed, by the status that scan ended with: {dict(sorted(ended.items()))}")
-    expect_true(ended[-signal.SIGABRT] <= max(2, len(numbers) // 100), f"{ended[-signal.SIGABRT]} times aborted")
+    with torture.faulty_library() as library:
+        stage = Stage(*torture.SERVICES)
+        machine = torture.Allocations(stage, library)
+        numbers = [*range(1, 12), *random.Random(4).sample(range(12, machine.last + 1), 60)]
+        ended = suffer(machine, [(what, number) for number in numbers for what in ("FAIL_AT", "FAIL_FROM")])
+        stage.close()
+    note(f"of {machine.last} allocations {len(numbers)} failed, by the status that scan ended with: {ended}")
 
 
 @test("little memory for the whole process: a word and a status")
@@ -193,8 +138,8 @@ def _():
     words = ["--json", *PATIENT, "-s", stage.choice(), "127.80.0.1", "127.80.1.1", "--reply-timeout", 1]
     usual = sorted(map(same, scan(*words, env=TRUST_NOBODY).records), key=str)
     for skew in (315360000, -315360000):
-        with faulty(SKEW=skew) as env:
-            jumped = scan(*words, env=env)
+        with torture.faulty_library() as library:
+            jumped = scan(*words, env={**TRUST_NOBODY, "LD_PRELOAD": library, "SKEW": skew})
         expect(sorted(map(same, jumped.records), key=str), usual, f"records with a skew of {skew} s")
         expect_true(jumped.seconds < 5 * SLOW, f"took {jumped.seconds:.1f} s")
     stage.close()
