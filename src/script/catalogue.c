@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LIBRARIES = 256 };
+
 void *catalogue_grow(void *array, size_t *count, size_t size)
 {
 	char *grown = realloc(array, (*count + 1) * size);
@@ -62,7 +64,37 @@ void catalogue_free(struct catalogue *catalogue)
 	free(catalogue->groups);
 	free_texts(catalogue->folders, catalogue->folder_count);
 	free_texts(catalogue->problems, catalogue->problem_count);
+	for (size_t i = 0; i < catalogue->library_count; i++) {
+		free((char *)catalogue->libraries[i].path);
+		free((char *)catalogue->libraries[i].code);
+	}
+	free(catalogue->libraries);
 	*catalogue = (struct catalogue){ 0 };
+}
+
+void catalogue_keep(struct catalogue *catalogue, const char *path, const char *code, size_t length)
+{
+	struct library library = { strdup(path), malloc(length), length };
+	void          *grown = NULL;
+
+	if (library.path && library.code && catalogue->library_count < LIBRARIES)
+		grown = catalogue_grow(catalogue->libraries, &catalogue->library_count, sizeof library);
+	if (!grown) {
+		free((char *)library.path);
+		free((char *)library.code);
+		return;
+	}
+	memcpy((char *)library.code, code, length);
+	catalogue->libraries = grown;
+	catalogue->libraries[catalogue->library_count - 1] = library;
+}
+
+const struct library *catalogue_library(const struct catalogue *catalogue, const char *path)
+{
+	for (size_t i = 0; i < catalogue->library_count; i++)
+		if (strcmp(catalogue->libraries[i].path, path) == 0)
+			return &catalogue->libraries[i];
+	return NULL;
 }
 
 static bool named(const struct service *service, const void *name)

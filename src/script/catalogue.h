@@ -61,16 +61,24 @@ struct group {
 	size_t       member_count;
 };
 
+/* A library as Lua has compiled it: many scripts use the same ones, and compiling is most of what loading takes. */
+struct library {
+	const char *path, *code;
+	size_t      length;
+};
+
 struct catalogue {
 	struct script **scripts;
 	size_t          script_count;
 	struct group   *groups;
 	size_t          group_count;
 	size_t trusted; /* how many of the paths, the first ones, hold scripts to be run without sandbox */
-	const char **folders; /* where require looks for lib/NAME.lua, in this order */
-	size_t       folder_count;
-	const char **problems; /* one line a script that could not be loaded: file, line, reason */
-	size_t       problem_count;
+	const char    **folders; /* where require looks for lib/NAME.lua, in this order */
+	size_t          folder_count;
+	struct library *libraries;
+	size_t          library_count;
+	const char    **problems; /* one line a script that could not be loaded: file, line, reason */
+	size_t          problem_count;
 };
 
 void catalogue_free(struct catalogue *catalogue);
@@ -86,6 +94,12 @@ const char *catalogue_nearest(const struct catalogue *catalogue, const char *nam
 
 /* The service for a port that no probe declares: "unknown", or a bare connect test without it. */
 const struct service *catalogue_unknown(const struct catalogue *catalogue);
+
+/* Keep a library of this file; `code` is copied. Where there are too many, or there is no memory, it is not kept. */
+void catalogue_keep(struct catalogue *catalogue, const char *path, const char *code, size_t length);
+
+/* The library of this file, or NULL. */
+const struct library *catalogue_library(const struct catalogue *catalogue, const char *path);
 
 /* Set an argument from "script.name=value". False: `error` says why, with the nearest name. */
 bool catalogue_set_argument(struct catalogue *catalogue, const char *setting, char *error, size_t size);

@@ -445,8 +445,11 @@ static bool run_file(struct catalogue *catalogue, const char *path, bool trusted
 {
 	struct vm *vm = trusted ? vm_new_trusted(catalogue, NULL, NULL) : vm_new(catalogue, NULL, NULL);
 	char       error[600] = "not enough memory", line[PATH_TEXT + 600];
-	bool       good = vm && vm_protected(vm, read, argument, error, sizeof error);
+	bool       good;
 
+	if (vm)
+		vm->keeper = catalogue;
+	good = vm && vm_protected(vm, read, argument, error, sizeof error);
 	snprintf(line, sizeof line, "%s: %s", path, error);
 	if (!good)
 		add_problem(catalogue, strncmp(error, path, strlen(path)) == 0 ? error : line);

@@ -190,69 +190,7 @@ unsigned vm_leave(struct vm *vm)
 
 /* --- the sandbox ----------------------------------------------------------------------------- */
 
-/* [-0, +1, e] The text of a library file of the scripts; nil if it is not there. */
-static void push_file(lua_State *L, const char *path)
-{
-	size_t room = vm_of(L)->trusted ? CHUNK_FILE : CHUNK_LIBRARY, length;
-	char  *bytes = lua_newuserdatauv(L, room, 0);
-	char   reason[CHUNK_REASON];
-
-	if (chunk_read(path, bytes, room, &length, reason))
-		lua_pushlstring(L, bytes, length);
-	else if (reason[0])
-		luaL_error(L, "%s: %s", path, reason);
-	else
-		lua_pushnil(L);
-	lua_remove(L, -2);
-}
-
-static bool plain_name(const char *name)
-{
-	return *name != '\0' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
-	           strlen(name);
-}
-
-/* [-0, +1, e] Load lib/NAME.lua from the first folder that has it, and push what it returns. */
-static void load_library(lua_State *L, const char *name)
-{
-	const struct catalogue *catalogue = vm_of(L)->catalogue;
-
-	for (size_t i = 0; i < catalogue->folder_count; i++) {
-		const char *path = lua_pushfstring(L, "%s/lib/%s.lua", catalogue->folders[i], name);
-		size_t      length;
-		const char *source;
-
-		push_file(L, path);
-		source = lua_tolstring(L, -1, &length);
-		if (source) {
-			if (!vm_compile(L, path, source, length))
-				lua_error(L);
-			lua_call(L, 0, 1);
-			lua_replace(L, -3);
-			lua_pop(L, 1);
-			return;
-		}
-		lua_pop(L, 2);
-	}
-	luaL_error(L, "there is no library \"%s\" (lib/%s.lua) beside the probes", name, name);
-}
-
-/* require(name): a library of lib/, loaded once an environment. Upvalue 1 holds the loaded ones. */
-static int require(lua_State *L)
-{
-	const char *name = luaL_checkstring(L, 1);
-
-	lua_settop(L, 1);
-	if (!plain_name(name))
-		return luaL_error(L, "require wants the plain name of a library of lib/, not \"%s\"", name);
-	if (lua_getfield(L, lua_upvalueindex(1), name) != LUA_TNIL)
-		return 1;
-	load_library(L, name);
-	lua_pushvalue(L, -1);
-	lua_setfield(L, lua_upvalueindex(1), name);
-	return 1;
-}
+static int require(lua_State *L);
 
 static const char *const globals[] = { "assert",   "error",    "getmetatable", "ipairs",  "next",   "pairs",
 	                               "pcall",    "rawequal", "rawget",       "rawlen",  "rawset", "select",
@@ -319,22 +257,141 @@ static void copy_globals(lua_State *L)
 	lua_setfield(L, -2, "_G");
 }
 
-bool vm_compile(lua_State *L, const char *path, const char *source, size_t length)
+/* [-0, +0, m] Give the function on top an environment of its own. */
+static void use_environment(lua_State *L)
 {
-	const char *name = lua_pushfstring(L, "@%s", path);
-
-	if (luaL_loadbufferx(L, source, length, name, "t") != LUA_OK) {
-		lua_remove(L, -2);
-		return false;
-	}
-	lua_remove(L, -2);
 	if (vm_of(L)->trusted)
 		copy_globals(L);
 	else
 		vm_environment(L);
 	lua_setupvalue(L, -2, 1);
+}
+
+/* [-0, +1, m] The function, without environment, or the error; `mode` is of luaL_loadbufferx. */
+static bool compile(lua_State *L, const char *path, const char *code, size_t length, const char *mode)
+{
+	const char *name = lua_pushfstring(L, "@%s", path);
+	bool        good = luaL_loadbufferx(L, code, length, name, mode) == LUA_OK;
+
+	lua_remove(L, -2);
+	return good;
+}
+
+bool vm_compile(lua_State *L, const char *path, const char *source, size_t length)
+{
+	if (!compile(L, path, source, length, "t"))
+		return false;
+	use_environment(L);
 	return true;
 }
+
+/* --- libraries of lib/ ------------------------------------------------------------------------ */
+
+/* More than the 64 KiB of a library's text are compiled to. */
+enum { LIBRARY_CODE = 1024 * 1024 };
+
+/* [-0, +1, e] The text of a library file of the scripts; nil if it is not there. */
+static void push_file(lua_State *L, const char *path)
+{
+	size_t room = vm_of(L)->trusted ? CHUNK_FILE : CHUNK_LIBRARY, length;
+	char  *bytes = lua_newuserdatauv(L, room, 0);
+	char   reason[CHUNK_REASON];
+
+	if (chunk_read(path, bytes, room, &length, reason))
+		lua_pushlstring(L, bytes, length);
+	else if (reason[0])
+		luaL_error(L, "%s: %s", path, reason);
+	else
+		lua_pushnil(L);
+	lua_remove(L, -2);
+}
+
+static bool plain_name(const char *name)
+{
+	return *name != '\0' &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
+	           strlen(name);
+}
+
+static int append(lua_State *L, const void *bytes, size_t length, void *code)
+{
+	(void)L;
+	return buffer_append(code, bytes, length) ? 0 : 1;
+}
+
+/* Keep what stands on top, the function that this file was compiled to. */
+static void keep_library(lua_State *L, const char *path)
+{
+	struct catalogue *keeper = vm_of(L)->keeper;
+	struct buffer     code;
+
+	if (!keeper)
+		return;
+	buffer_init(&code, LIBRARY_CODE);
+	if (lua_dump(L, append, &code, false) == 0)
+		catalogue_keep(keeper, path, buffer_bytes(&code), buffer_length(&code));
+	buffer_free(&code);
+}
+
+/* [-0, +1, e] The function that this file is, from its text or as it was compiled before; nil if it is not there. */
+static void push_library(lua_State *L, const char *path)
+{
+	const struct library *library = catalogue_library(vm_of(L)->catalogue, path);
+	const char           *source;
+	size_t                length;
+
+	if (library) {
+		if (!compile(L, path, library->code, library->length, "b"))
+			lua_error(L);
+		return;
+	}
+	push_file(L, path);
+	source = lua_tolstring(L, -1, &length);
+	if (!source)
+		return;
+	if (!compile(L, path, source, length, "t"))
+		lua_error(L);
+	keep_library(L, path);
+	lua_remove(L, -2);
+}
+
+/* [-0, +1, e] Load lib/NAME.lua from the first folder that has it, and push what it returns. */
+static void load_library(lua_State *L, const char *name)
+{
+	const struct catalogue *catalogue = vm_of(L)->catalogue;
+
+	for (size_t i = 0; i < catalogue->folder_count; i++) {
+		const char *path = lua_pushfstring(L, "%s/lib/%s.lua", catalogue->folders[i], name);
+
+		push_library(L, path);
+		lua_remove(L, -2);
+		if (!lua_isnil(L, -1)) {
+			use_environment(L);
+			lua_call(L, 0, 1);
+			return;
+		}
+		lua_pop(L, 1);
+	}
+	luaL_error(L, "there is no library \"%s\" (lib/%s.lua) beside the probes", name, name);
+}
+
+/* require(name): a library of lib/, loaded once an environment. Upvalue 1 holds the loaded ones. */
+static int require(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+
+	lua_settop(L, 1);
+	if (!plain_name(name))
+		return luaL_error(L, "require wants the plain name of a library of lib/, not \"%s\"", name);
+	if (lua_getfield(L, lua_upvalueindex(1), name) != LUA_TNIL)
+		return 1;
+	load_library(L, name);
+	lua_pushvalue(L, -1);
+	lua_setfield(L, lua_upvalueindex(1), name);
+	return 1;
+}
+
+/* --- preparing a state ------------------------------------------------------------------------ */
 
 /* [-0, +0, e] Open the libraries, keep them pristine, and lock what all scripts share. */
 static int prepare(lua_State *L)

@@ -30,12 +30,13 @@ enum { VM_IDLE = 1024 }; /* coroutines kept for later use */
 struct vm {
 	struct lua_State       *state;
 	const struct catalogue *catalogue;
-	struct loop            *loop; /* NULL while scripts are only declared, not run */
-	struct tls_context     *tls;
-	struct task            *running; /* whose coroutine is on the processor */
-	size_t                  task_count;
-	bool                    retired; /* a limit was broken: start no task here any more */
-	bool                    trusted; /* no sandbox: see vm_new_trusted */
+	struct catalogue   *keeper; /* the same while it is being filled: compiled libraries are kept there */
+	struct loop        *loop;   /* NULL while scripts are only declared, not run */
+	struct tls_context *tls;
+	struct task        *running; /* whose coroutine is on the processor */
+	size_t              task_count;
+	bool                retired; /* a limit was broken: start no task here any more */
+	bool                trusted; /* no sandbox: see vm_new_trusted */
 
 	size_t      memory, memory_limit, memory_peak; /* bytes */
 	const char *excess; /* the limit that the last block asked for would have broken, or NULL */
