@@ -109,6 +109,7 @@ static void finish(struct visit *visit)
 	outcome->ms = clock_ms(visit->started, clock_now());
 	outcome->connections = visit->connections;
 	outcome->finished = true;
+	outcome->report.changed = NULL; /* its owner goes */
 	free(visit->strict_failure);
 	free(visit);
 	setup.done(setup.owner, setup.host, outcome);
