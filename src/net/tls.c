@@ -634,6 +634,10 @@ json_t *tls_facts(const struct tls *tls)
 	}
 	json_object_set_new_nocheck(facts, "version", json_string_nocheck(SSL_get_version(tls->ssl)));
 	json_object_set_new_nocheck(facts, "cipher", json_string_nocheck(SSL_get_cipher_name(tls->ssl)));
+	if (json_object_size(facts) < 2) { /* no memory; without these it is not what the schema wants */
+		json_decref(facts);
+		return NULL;
+	}
 	json_object_set_new_nocheck(facts, "handshake", json_boolean(tls->established));
 	if (tls->asked)
 		json_object_set_new_nocheck(facts, "client_certificate", json_true());

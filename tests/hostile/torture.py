@@ -11,21 +11,23 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 
 from stage import INSTRUMENTED, TRUST_NOBODY
-from harness import Skipped, expect_true, finish, record, short, start
+from harness import PATIENCE, Done, Failed, Skipped, expect_true, finish, record, short, start
 
 SERVICES = ("smtp", "ssh", "https")
 RIGHT = (0, 2, 3, 4)
 
-# What each call can say, and some things that it cannot. brk never says an error at all.
+# What each call can say, and some things that it cannot. brk never says an error at all, and a futex call that is not
+# made leaves a thread waiting for ever.
 ERRORS = {
     "access": ["EACCES"], "clone3": ["EAGAIN", "ENOMEM"], "close": ["EIO", "EINTR"],
     "connect": ["ENETUNREACH", "EADDRNOTAVAIL", "EINTR", "EIO"], "epoll_create1": ["EMFILE", "ENOMEM"],
     "epoll_ctl": ["ENOMEM", "ENOSPC"], "epoll_wait": ["EINTR"], "eventfd2": ["EMFILE", "ENFILE"], "fcntl": ["EINVAL", "ENOMEM"],
-    "futex": ["EINTR"], "getdents64": ["EIO"], "getrandom": ["EAGAIN", "ENOSYS"], "getsockname": ["ENOBUFS"],
+    "getdents64": ["EIO"], "getrandom": ["EAGAIN", "ENOSYS"], "getsockname": ["ENOBUFS"],
     "getsockopt": ["ENOBUFS"], "ioctl": ["ENOTTY"], "lseek": ["ESPIPE"], "madvise": ["EINVAL"], "mmap": ["ENOMEM"],
     "mprotect": ["ENOMEM"], "munmap": ["EINVAL"], "newfstatat": ["EIO", "ENOENT"], "openat": ["EMFILE", "EACCES", "ENOENT"],
     "pipe2": ["EMFILE", "ENFILE"], "prlimit64": ["EPERM"], "read": ["EIO", "EINTR"], "readlink": ["EACCES"],
@@ -46,6 +48,18 @@ def strace(*options):
 
 def words(stage):
     return ["--json", "-j", 1, "--reply-timeout", 1, "--deadline", 2, "-s", stage.choice(), "127.80.0.1"]
+
+
+def run_to_end(before, words_of_scan, env):
+    """strace is killed together with what it traces."""
+    process = start(*words_of_scan, env=env, before=before, start_new_session=True)
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise Failed(f"no end within {PATIENCE} s: {' '.join(map(str, before))}") from None
+    return Done(process.args, process.returncode, out, err, 0)
 
 
 def judge(what, done):
@@ -90,7 +104,7 @@ class Calls:
 
     def suffer(self, call, error, at):
         before = strace("-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={at}")
-        done = finish(start(*self.words, env=TRUST_NOBODY, before=before))
+        done = run_to_end(before, self.words, TRUST_NOBODY)
         self.ended[judge(f"{call} number {at} gives {error}", done)] += 1
 
 
@@ -109,7 +123,7 @@ class Allocations:
             yield "FAIL_FROM", at
 
     def suffer(self, what, at):
-        done = finish(start(*self.words, env={**TRUST_NOBODY, "LD_PRELOAD": self.library, what: at}))
+        done = run_to_end((), self.words, {**TRUST_NOBODY, "LD_PRELOAD": self.library, what: at})
         self.ended[judge(f"{what}={at}", done)] += 1
 
 
