@@ -24,9 +24,9 @@ local ASKED = {
 
 -- Results that one meets, by their names in RFC 4511 section 4.1.9.
 local RESULTS = {
-  [0] = "success", [1] = "operationsError", [2] = "protocolError", [8] = "strongerAuthRequired", [13] = "confidentialityRequired",
-  [32] = "noSuchObject", [48] = "inappropriateAuthentication", [50] = "insufficientAccessRights", [51] = "busy",
-  [52] = "unavailable", [53] = "unwillingToPerform", [80] = "other",
+  [0] = "success", [1] = "operationsError", [2] = "protocolError", [8] = "strongerAuthRequired",
+  [13] = "confidentialityRequired", [32] = "noSuchObject", [48] = "inappropriateAuthentication",
+  [50] = "insufficientAccessRights", [51] = "busy", [52] = "unavailable", [53] = "unwillingToPerform", [80] = "other",
 }
 
 -- What an answer comes to: its number, and that in words.
