@@ -24,9 +24,9 @@ local ASKED = {
 
 -- Results that one meets, by their names in RFC 4511 section 4.1.9.
 local RESULTS = {
-  [1] = "operationsError", [2] = "protocolError", [8] = "strongerAuthRequired", [13] = "confidentialityRequired",
-  [32] = "noSuchObject", [48] = "inappropriateAuthentication", [50] = "insufficientAccessRights", [51] = "busy",
-  [52] = "unavailable", [53] = "unwillingToPerform", [80] = "other",
+  [0] = "success", [1] = "operationsError", [2] = "protocolError", [8] = "strongerAuthRequired",
+  [13] = "confidentialityRequired", [32] = "noSuchObject", [48] = "inappropriateAuthentication",
+  [50] = "insufficientAccessRights", [51] = "busy", [52] = "unavailable", [53] = "unwillingToPerform", [80] = "other",
 }
 
 -- What an answer comes to: its number, and that in words.
@@ -94,13 +94,13 @@ end
 
 -- Records what the server says of itself; its attributes, or nil if there is nothing more to be said.
 local function read_root(conn, report)
-  local found, operation = {}, ask(conn, report, 1, root_search())
+  local found, operation = nil, ask(conn, report, 1, root_search())
   for _ = 1, MESSAGES do
     if not operation then return nil end
     if operation.tag == DONE then
       local code, words = result_of(operation)
-      if code ~= 0 then report("result", words, "no root entry: " .. words) end
-      return found
+      if code ~= 0 or not found then report("result", words, "no root entry: " .. words) end
+      return found or {}
     elseif operation.tag == ENTRY then
       found = attributes_of(operation)
       tell(report, found)

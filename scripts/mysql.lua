@@ -79,7 +79,7 @@ return {
   about = "MySQL and MariaDB databases",
   services = { { name = "mysql", port = 3306, optional = true } },
   -- A line ends at the protocol's version, 10; an error begins with 255.
-  greeting = { "^.[%z\1]%z%z$", "^.[%z\1]%z%z\255" },
+  greeting = { "^[^%z][%z\1]%z%z$", "^[^%z][%z\1]%z%z\255" },
   fields = { "version", "connection_id", "capabilities", "authentication",
     "starttls.advertised", "starttls.accepted", "starttls.handshake",
     "starttls_error.phase", "starttls_error.code", "starttls_error.message" },

@@ -11,10 +11,10 @@ local METHODS = {
   [0] = "none", [2] = "kerberos", [3] = "password", [5] = "md5", [7] = "gss", [9] = "sspi", [10] = "sasl",
 }
 
--- The texts of a list, each with a NUL behind it.
+-- The texts of a list, in which each has a NUL behind it.
 local function texts(bytes)
   local list = {}
-  for text in bytes:gmatch("([^\0]+)\0") do
+  for text in bytes:gmatch("[^\0]+") do
     if #list < LINES then list[#list + 1] = text end
   end
   return list

@@ -54,9 +54,10 @@ end
 
 local function parse(info)
   local found, count = {}, 0
-  for name, value in info:gmatch("([%w_]+):([^\r\n]*)") do
+  for line in info:gmatch("[^\r\n]+") do
+    local name, value = line:match("^([%w_]+):(.*)$")
     count = count + 1
-    if count <= LINES then found[name] = found[name] or value end
+    if name and count <= LINES then found[name] = found[name] or value end
   end
   return found
 end

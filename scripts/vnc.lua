@@ -1,5 +1,8 @@
 -- VNC (RFC 6143, the RFB protocol): versions, what a viewer must show to be let in, and VeNCrypt, which is TLS in
 -- mid-conversation. No password is ever sent; what needs none is not entered.
+--
+-- Nobody logs in, and a server may turn away a host that does so again and again: TigerVNC for some seconds after the
+-- fifth time. One reason to ask for this by name only.
 local banner = require "banner"
 local starttls = require "starttls"
 

@@ -26,7 +26,7 @@
 --   as well, as far as it comes within a second; other bytes are shown as hex, 16 at most.
 local banner = {}
 
-local PATIENCE, SHOWN = 1, 16
+local PATIENCE, ENOUGH, SHOWN = 1, 4, 16
 
 function banner.line(conn, seconds)
   local ok, line, cut = pcall(conn.readline, conn, seconds)
@@ -72,8 +72,15 @@ function banner.refused(report, words)
   report.warn("refused-service", words, false)
 end
 
+local function arrived(conn, count)
+  local ok, bytes = pcall(conn.read, conn, count, PATIENCE)
+  if ok then return bytes end
+  return scan.is_error(bytes) and bytes.partial or nil
+end
+
 function banner.instead(conn, report, what, bytes)
   if not bytes:find("^[\t-\r -~]*$") then
+    if #bytes < ENOUGH then bytes = bytes .. (arrived(conn, ENOUGH - #bytes) or "") end
     return scan.classify(bytes) or banner.strange(report, what, scan.hex(bytes:sub(1, SHOWN)))
   end
   local line, fault = bytes:match("^(.-)\r?\n"), nil

@@ -112,14 +112,14 @@ function ber.decode(bytes)
 end
 
 function ber.read(conn, tag)
-  local head = conn:read(1)
+  local head = conn:read(2)
   if head:byte() ~= tag then return nil, "another tag", head end
   local function more(size)
     local bytes = conn:read(size)
     head = head .. bytes
     return bytes
   end
-  local length, why = read_length(more(1):byte(), more)
+  local length, why = read_length(head:byte(2), more)
   if not length then return nil, why, head end
   local content = length > 0 and conn:read(length) or ""
   local element

@@ -46,7 +46,10 @@ function imap.is_ok(line, tag)
 end
 
 local function list_of(line)
-  return line:upper():match("%[CAPABILITY ([^%]]*)%]")
+  line = line:upper()
+  local _, start = line:find("[CAPABILITY ", 1, true)
+  local stop = start and line:find("]", start, true)
+  return stop and line:sub(start + 1, stop - 1)
 end
 
 function imap.offers(line, word)

@@ -206,4 +206,15 @@ case("imaps", "TLS from the first byte", """
     * OK [CAPABILITY IMAP4rev1] ready
     """, banner="* OK [CAPABILITY IMAP4rev1] ready", capabilities=["IMAP4REV1"])
 
+AGAIN = "* OK" + " [CAPABILITY" * 330
+
+case("imap", "a list that begins over and over, and never ends", f"""
+    S: {AGAIN}
+    C: a1 STARTTLS
+    S: a1 NO
+    C: a2 LOGOUT
+    S: a2 OK
+    """, [AGAIN[:197] + "...", "TLS not available: a1 NO"], banner=AGAIN, starttls_reply="a1 NO",
+     starttls={"accepted": False, "handshake": False})
+
 run()

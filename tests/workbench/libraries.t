@@ -136,7 +136,7 @@ wrong "5353482d"
 wrong "3084ffffffff"
 wrong "3080"
 wrong "300302ff05"
-""", "nil\tanother tag\t53", "nil\tan element of 4294967295 bytes\t3084ffffffff", "nil\tan element without a length\t3080",
+""", "nil\tanother tag\t5353", "nil\tan element of 4294967295 bytes\t3084ffffffff", "nil\tan element without a length\t3080",
        "nil\ta length of 127 bytes\t300302ff05")
 
 # --- imap ------------------------------------------------------------------------------------------------------------

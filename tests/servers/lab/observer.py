@@ -9,6 +9,7 @@ import ssl
 import warnings
 
 from .certificate import facts
+from . import binary_observer
 from .expectation import OPTIONAL, PORTS
 
 PATIENCE = 10.0
@@ -19,7 +20,7 @@ SPEAKS = {  # service: how to look at it; what is not here gets the connect test
 ALERTS = {
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server wants a certificate from us (alert 116)",
 }
-TLS_FIRST = {"smtps", "imaps", "pop3s", "https", "ldaps"}
+TLS_FIRST = {"smtps", "imaps", "pop3s", "https", "ldaps", "rootdses", "rediss"}
 
 
 def observe(address, service):
@@ -33,7 +34,8 @@ def observe(address, service):
         try:
             if service in TLS_FIRST:
                 record["tls"] = line.start_tls()
-            globals()["see_" + SPEAKS.get(service, "nothing")](line, record)
+            see = binary_observer.SPEAKS.get(service) or globals()["see_" + SPEAKS.get(service, "nothing")]
+            see(line, record)
         except Failure as failure:
             record["error"] = {"phase": failure.args[0], "message": failure.args[1]}
     return record
@@ -55,15 +57,33 @@ class Line:
     def __exit__(self, *_):
         self.socket.close()
 
+    def hear(self):
+        try:
+            more = self.socket.recv(4096)
+        except ssl.SSLError as error:
+            raise Failure("tls", ALERTS.get(error.reason, error.reason)) from error
+        if not more:
+            raise Failure("read", "connection closed")
+        self.unread += more
+
+    def take(self, count):
+        """Bytes."""
+        while len(self.unread) < count:
+            self.hear()
+        taken, self.unread = self.unread[:count], self.unread[count:]
+        return taken
+
+    def take_rest(self):
+        """Until the server has closed."""
+        while self.socket.recv(4096):
+            pass
+
+    def send(self, words):
+        self.socket.sendall(words)
+
     def read(self):
         while b"\n" not in self.unread:
-            try:
-                more = self.socket.recv(4096)
-            except ssl.SSLError as error:
-                raise Failure("tls", ALERTS.get(error.reason, error.reason)) from error
-            if not more:
-                raise Failure("read", "connection closed")
-            self.unread += more
+            self.hear()
         line, _, self.unread = self.unread.partition(b"\n")
         return line.rstrip(b"\r").decode("utf-8", "replace")
 
