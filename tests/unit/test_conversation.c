@@ -250,9 +250,9 @@ static void a_head_holds_what_can_be(void **state)
 	                "x.conversation:6: wants seconds above 0, not \"86401\"\n"
 	                "x.conversation:7: wants PROBE.NAME=VALUE, not \"ehlo=me\"\n"
 	                "x.conversation:8: wants PROBE.NAME=VALUE, not \"smtp.ehlo\"\n"
-	                "x.conversation:9: the head has no \"service:\"\n");
+	                "x.conversation:8: the head has no \"service:\"\n");
 	expect_problems(many, "x.conversation:33: more than 32 arguments\n"
-	                      "x.conversation:34: the head has no \"service:\"\n");
+	                      "x.conversation:33: the head has no \"service:\"\n");
 }
 
 static void problems_name_the_way_out(void **state)
