@@ -241,10 +241,11 @@ test-cluster: ## one list in shards by GNU parallel, Slurm and a Kubernetes Job'
 	$(again) all
 	@SCAN=./scan BUILD=$(out) tests/run tests/cluster/run
 
-# Which lines of src/ ran in the suite, or in TESTS.
+# Which lines of src/ ran in TESTS, or in all tests but those that measure time.
+covering = cli conversations workbench
 coverage-suite: program units
 	@find $(out) -name '*.gcda' -delete
-	@SCAN=$(out)/scan BUILD=$(out) tests/run $(TESTS)
+	@SCAN=$(out)/scan BUILD=$(out) tests/run $(or $(TESTS),$(units) $(wildcard $(covering:%=tests/%/*.t)))
 	@BUILD=$(out) tests/coverage/run
 
 suite: program units
@@ -308,9 +309,11 @@ check-patterns:
 check-coverage:
 	$(again) CC=gcc COVERAGE=1 coverage-suite
 
-# The parts with threads: workers, the writer, the look-up of names.
+# What has threads: workers, the writer, lists that are read ahead, the look-up of names.
+threaded := $(addprefix .build/clang-thread-werror/tests/unit/test_,conn listener loop resolve targets writer) \
+	$(addprefix tests/cli/,json.t resume.t targets.t text.t where.t) tests/conversations/smtp.t
 check-threads:
-	$(again) CC=gcc WERROR=1 SANITIZE=thread suite TESTS='$(threaded)'
+	$(again) CC=clang WERROR=1 SANITIZE=thread suite TESTS='$(threaded)'
 
 check-valgrind:
 	$(again) CC=gcc WERROR=1 program

@@ -216,6 +216,14 @@ BAD = {
     "a greeting that is no pattern": ('return { %s, greeting = "[a" }' % PROBE, ": ", "greeting"),
     "an argument that is no table": ("return { %s, args = { x = 1 } }" % PROBE, ": ", "args.x"),
     "a default that is a table": ("return { %s, args = { x = { default = {} } } }" % PROBE, ": ", "default"),
+    "about that is a number": ('return { about = 7, services = { { name = "b", port = 1 } } }', ": ", "about must be a text"),
+    "arguments that are no table": ("return { %s, args = 1 }" % PROBE, ": ", "args must be a table"),
+    "an argument with a bad name": ('return { %s, args = { ["A b"] = {} } }' % PROBE, ": ", "the name of an argument"),
+    "a greeting that is a number": ("return { %s, greeting = 220 }" % PROBE, ": ", "greeting must be"),
+    "a list of greetings with a number": ("return { %s, greeting = { '^x', 220 } }" % PROBE, ": ", "greeting must be"),
+    "too many greetings": ("local t = {} for i = 1, 65 do t[i] = 'x' end return { %s, greeting = t }" % PROBE, ": ", "more than 64"),
+    "fields that are no list": ("return { %s, fields = 'banner' }" % PROBE, ": ", "fields must be"),
+    "a field that is a number": ("return { %s, fields = { 'banner', 2 } }" % PROBE, ": ", "fields[2] must be a text"),
     "an unknown library": ('local x = require "nosuch"\nreturn {}', ":1: ", "nosuch"),
     "a library outside lib": ('local x = require "../ssh"\nreturn {}', ":1: ", "../ssh"),
     "a function that is not there": ("os.execute('true')\nreturn {}", ":1: ", "os"),
@@ -263,9 +271,14 @@ def _():
 
 @test("bad groups are named")
 def _():
-    with folder(groups_lua="return {\n x = = }") as path, closed_port() as port:
-        done = scan("-S", path, "-s", f"ssh={port}", "127.0.0.1", status=4)
-    expect_in("groups.lua:2: ", done.err)
+    for text, part in (("return {\n x = = }", ":2: "), ("return 1", "a table of groups"), ("return { x = 'ssh' }", "a group is NAME = {"),
+                       ("return { { 'ssh' } }", "a group is NAME = {"), ("return { ['a b'] = { 'ssh' } }", "a group is NAME = {"),
+                       ("return { x = { 'ssh', 7 } }", "x[2] must be the name of a service"),
+                       ("local t = {} for i = 1, 1001 do t[i] = 'ssh' end return { x = t }", "x has more than 1000 members")):
+        with folder(groups_lua=text) as path, closed_port() as port:
+            done = scan("-S", path, "-s", f"ssh={port}", "127.0.0.1", status=4)
+        expect_in("groups.lua:", done.err)
+        expect_in(part, done.err)
 
 
 @test("a folder, a pipe or a broken link of the name of a script is named, not waited for")

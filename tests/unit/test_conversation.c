@@ -226,6 +226,35 @@ static void all_problems_are_told_at_once(void **state)
 	                "x.conversation:6: a backslash wants r, n, t, 0, e, xNN or another one behind it\n");
 }
 
+static void a_head_holds_what_can_be(void **state)
+{
+	char many[33 * 12 + 1] = "";
+
+	(void)state;
+	for (int i = 0; i < 33; i++)
+		strcat(many, "arg: a.b=c\n");
+	expect_problems("what is this\n"
+	                "service:\n"
+	                "host:\n"
+	                "reply-timeout: soon\n"
+	                "deadline: -1\n"
+	                "connect-timeout: 86401\n"
+	                "arg: ehlo=me\n"
+	                "arg: smtp.ehlo\n",
+	                "x.conversation:1: neither a line of the head (NAME: VALUE) nor something said (S:, "
+	                "C:, T:) or reported (R:)\n"
+	                "x.conversation:2: wants 1 to 63 bytes\n"
+	                "x.conversation:3: wants 1 to 255 bytes\n"
+	                "x.conversation:4: wants seconds above 0, not \"soon\"\n"
+	                "x.conversation:5: wants seconds above 0, not \"-1\"\n"
+	                "x.conversation:6: wants seconds above 0, not \"86401\"\n"
+	                "x.conversation:7: wants PROBE.NAME=VALUE, not \"ehlo=me\"\n"
+	                "x.conversation:8: wants PROBE.NAME=VALUE, not \"smtp.ehlo\"\n"
+	                "x.conversation:8: the head has no \"service:\"\n");
+	expect_problems(many, "x.conversation:33: more than 32 arguments\n"
+	                      "x.conversation:33: the head has no \"service:\"\n");
+}
+
 static void problems_name_the_way_out(void **state)
 {
 	static const char unknown[] =
@@ -464,6 +493,7 @@ int main(void)
 		cmocka_unit_test(marks_are_what_the_head_says),
 		cmocka_unit_test(what_is_reported_comes_in_two_ways),
 		cmocka_unit_test(all_problems_are_told_at_once),
+		cmocka_unit_test(a_head_holds_what_can_be),
 		cmocka_unit_test(problems_name_the_way_out),
 		cmocka_unit_test(behind_the_end_nothing_is_said),
 		cmocka_unit_test(a_fault_of_json_has_its_line),

@@ -95,8 +95,8 @@ def _():
       report("line", conn:readline())
       CODE
     end }"""
-    for code, said in (("error('no')", "no"), ("local t = {} while true do t[#t + 1] = ('x'):rep(1e5) .. #t end", "memory"),
-                       ("conn:readline(0.1)", "")):
+    for code, said in (("error('no')", "no"), ("local t = {} while true do t[#t + 1] = ('x'):rep(1e5) .. #t end", "the probe"),
+                       ("conn:readline(0.1)", "no reply within 0.1 s")):
         with greeter(b"hello\r\n") as server, folder(bad_lua=broken.replace("CODE", code)) as path:
             done = scan("-S", path, "-s", f"bad={server.port}", "127.0.0.1", status=None)
             expect_in("hello", done.out)
