@@ -230,6 +230,16 @@ def _():
     note(f"1,000 hosts by way of 100 ports: {done.seconds:.1f} s")
 
 
+@own_network("a scan leaves no port of this machine waiting for late packets")
+def _():
+    """TIME_WAIT is for who closes first, unless by a reset."""
+    with Server(lambda sock: (sock.sendall(HELLO), hear_out(sock)), address="0.0.0.0", backlog=512) as server:
+        scan("--json", "-s", f"ssh={server.port}", "127.12.0.0-127.12.0.99")
+        with open("/proc/thread-self/net/tcp", encoding="ascii") as file:
+            waiting = [line.split()[1:4] for line in file if line.split()[3] == "06"]
+    expect(waiting, [], "connections in TIME_WAIT")
+
+
 @own_network("a connection that meets itself is no server")
 def _():
     setting("/proc/sys/net/ipv4/ip_local_port_range", "40000 40001")
