@@ -299,11 +299,11 @@ def _():
             time.sleep(0.01)
 
         def serve():
-            while True:
-                sock, _ = listener.accept()
-                with contextlib.suppress(OSError):
-                    sock.sendall(HELLO)
-                stack.push(sock.__exit__)
+            with contextlib.suppress(OSError):  # closed at the end
+                while True:
+                    sock = stack.enter_context(listener.accept()[0])
+                    with contextlib.suppress(ConnectionError):
+                        sock.sendall(HELLO)
         threading.Thread(target=serve, daemon=True).start()
         found, = finish(process).records
     expect([verdict(found), found["data"]], [("open", None), {"banner": "SSH-2.0-x"}])
