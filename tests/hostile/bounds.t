@@ -23,9 +23,11 @@ WORSE = 8 if INSTRUMENTED else 1              # what a sanitizer adds
 KINDS = {7: "lines that never end", 8: "replies that never end", 17: "the character generator", 90: "replies of long lines that never end"}
 
 
-def status(process, key):
+def most(process, so_far):
+    """Memory in KiB at its peak; as it was when last looked at, if the process has just ended."""
     with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
-        return int(re.search(key + r":\s+(\d+)", file.read()).group(1))
+        found = re.search(r"VmHWM:\s+(\d+)", file.read())
+    return int(found.group(1)) if found else so_far
 
 
 def is_over(process):
@@ -37,7 +39,7 @@ def is_over(process):
         return False
 
 
-def crowd(service, row, most):
+def crowd(service, row, limit):
     """As many at a time as there may be, one after the other for a while."""
     stage = Stage(service)
     process = start("--json", "-q", "-P", SENDERS, "--reply-timeout", 30, "--deadline", 60, "-s", stage.choice(),
@@ -45,7 +47,7 @@ def crowd(service, row, most):
     began = time.monotonic()
     peak = 0
     while time.monotonic() < began + SECONDS and not is_over(process):
-        peak = status(process, "VmHWM")
+        peak = most(process, peak)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=PATIENCE)
     stage.process.kill()
@@ -54,7 +56,7 @@ def crowd(service, row, most):
     expect_true(b"failed on" not in err, short(err.decode()))
     done = re.search(rb"after (\d+)", err)
     note(f"{SENDERS} servers of {KINDS[row]} ({service}) for {SECONDS} s: {peak / 1024:.1f} MiB, {int(done.group(1)) if done else '?'} done with")
-    expect_true(peak <= most * 1024 * WORSE, f"{peak / 1024:.1f} MiB, more than {most}")
+    expect_true(peak <= limit * 1024 * WORSE, f"{peak / 1024:.1f} MiB, more than {limit}")
 
 
 for number, kind in KINDS.items():
@@ -76,14 +78,14 @@ def holders(out):
                     *(f"127.{variant}.91.0/24" for variant in range(100, 100 + SENDERS // 200)), env=TRUST_NOBODY, stdout=out)
     peak = 0
     while process.poll() is None and not is_over(process):
-        peak = status(process, "VmHWM")
+        peak = most(process, peak)
     _, err = process.communicate(timeout=PATIENCE)
     stage.process.kill()
     stage.process.communicate()
     expect([process.returncode, err], [0, b""], "status and complaints")
     out.seek(0)
     codes = {(record(line)["error"] or {}).get("code") for line in out}
-    expect(codes, {"timeout"}, "errors")
+    expect_true(codes <= {"timeout", "too-slow"}, f"errors {codes}")  # the second where this machine has much else to do
     note(f"{SENDERS} servers that hold on to 60 KiB each: {peak / 1024:.1f} MiB")
     expect_true(peak <= 2 * PLAIN * 1024 * WORSE, f"{peak / 1024:.1f} MiB")
 
@@ -140,7 +142,7 @@ def descriptors(done):
 
 test("no stall of the event loop: bad servers without TLS")(
     lambda: stalls("smtp ssh imap http ftp pop3 pop2 unknown".split(), [*range(59), 90, 91], False))
-test("no stall of the event loop: bad servers with TLS")(lambda: stalls(["https", "imaps", "smtps"], [0, 7, 8, 90, *range(60, 71)], True))
+test("no stall of the event loop: bad servers with TLS")(lambda: stalls(["https", "imaps", "smtps"], [0, 7, 8, 90, *range(59, 72)], True))
 
 
 @test("a probe that forgets its connections")

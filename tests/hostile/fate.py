@@ -201,7 +201,7 @@ class Group:
         asked = Asked(service)
         if variant == BARE and asked.secure:
             return self.without_tls[row](asked, case)
-        if asked.kind in CONNECT_ONLY and (row < 60 or not asked.secure):
+        if asked.kind in CONNECT_ONLY and (row < 59 or not asked.secure):
             return Fate()
         return self.expected[row](asked, case)
 

@@ -230,6 +230,16 @@ def _():
     note(f"1,000 hosts by way of 100 ports: {done.seconds:.1f} s")
 
 
+@own_network("a scan leaves no port of this machine waiting for late packets")
+def _():
+    """TIME_WAIT is for who closes first, unless by a reset."""
+    with Server(lambda sock: (sock.sendall(HELLO), hear_out(sock)), address="0.0.0.0", backlog=512) as server:
+        scan("--json", "-s", f"ssh={server.port}", "127.12.0.0-127.12.0.99")
+        with open("/proc/thread-self/net/tcp", encoding="ascii") as file:
+            waiting = [line.split()[1:4] for line in file if line.split()[3] == "06"]
+    expect(waiting, [], "connections in TIME_WAIT")
+
+
 @own_network("a connection that meets itself is no server")
 def _():
     setting("/proc/sys/net/ipv4/ip_local_port_range", "40000 40001")
@@ -289,11 +299,11 @@ def _():
             time.sleep(0.01)
 
         def serve():
-            while True:
-                sock, _ = listener.accept()
-                with contextlib.suppress(OSError):
-                    sock.sendall(HELLO)
-                stack.push(sock.__exit__)
+            with contextlib.suppress(OSError):  # closed at the end
+                while True:
+                    sock = stack.enter_context(listener.accept()[0])
+                    with contextlib.suppress(ConnectionError):
+                        sock.sendall(HELLO)
         threading.Thread(target=serve, daemon=True).start()
         found, = finish(process).records
     expect([verdict(found), found["data"]], [("open", None), {"banner": "SSH-2.0-x"}])

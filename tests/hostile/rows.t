@@ -6,10 +6,10 @@ comes of it without TLS is told by the functions that are marked `bare`. Asked o
 that nothing stays open, that little memory and time is used, and that no byte gets to a terminal that should not.
 """
 import server
-from stage import DEADLINE, REPLY
-from fate import (AT_ONCE, CLOSED, LATE, NO_REPLY, NO_TLS, RESET, SILENT, SLOW_LINE, TOO_MUCH, WORDLESS, Fate, expectations,
+from stage import DEADLINE, PATIENT, REPLY, SLOW, Run, Stage
+from fate import (AT_ONCE, CLOSED, LATE, NO_REPLY, NO_TLS, RESET, SILENT, SLOW_LINE, TOO_MUCH, WORDLESS, Fate, expectations, note,
                   not_a_greeting, own_greeting, told)
-from harness import run
+from harness import expect, expect_true, run, test
 from server import BARE, OTHERS, RECORDS, SECURE, SINGLE, WHOLE
 
 OPEN = "ssh smtp submission pop2 pop3 imap ftp http ipp unknown telnet kerberos ldap".split()
@@ -259,6 +259,18 @@ def _(asked, _):
     if asked.kind == "http":
         return Fate(..., server="test", status=408, reason="Request Timeout")
     return Fate(... if asked.asks else "", banner=own_greeting(asked))
+
+
+@test("row 25, every byte in a segment of its own, as fast as it goes")
+def _():
+    stage = Stage("smtp", "ssh", "imap")
+    played = Run(stage, [25], [WHOLE], PATIENT)
+    stage.close()
+    for service in stage.services:
+        found = played.records[25, 1, WHOLE, service]
+        expect([found["error"]["code"], found["data"]], ["oversize", {"banner": "A" * 4096}], service)
+    note(f"row 25: {played.seconds:.2f} s of CPU time for {len(stage.services)} connections")
+    expect_true(played.seconds < 1.5 * SLOW, f"{played.seconds:.2f} s of CPU time")
 
 
 WAITING = {1, 5, 6, 9, 18, 19, 20, 21}

@@ -23,6 +23,7 @@ import signal
 import socket
 import ssl
 import sys
+import zlib
 
 import certificate
 import wire
@@ -600,10 +601,14 @@ async def status_lines(peer):
     await reply(peer, peer.case)
 
 
-@row(55)
+BOMB = zlib.compress(bytes(1 << 20), wbits=31)
+
+
+@row(55, b"", b"Content-Encoding: gzip\r\n")
 async def endless_body(peer):
+    """The second is one that would be without end even if it came to one."""
     await peer.request()
-    await peer.send(b"HTTP/1.1 200 OK\r\nServer: test\r\n\r\n")
+    await peer.send(b"HTTP/1.1 200 OK\r\nServer: test\r\n" + peer.case + b"\r\n" + (BOMB if peer.case else b""))
     await peer.flood(b"B" * 65536)
 
 
@@ -625,6 +630,15 @@ async def other_http(peer):
 
 
 # --- 60 to 70: TLS ---------------------------------------------------------------------------------------------------
+
+@row(59, inside=False)
+async def chooses_what_was_not_offered(peer):
+    """The protocol h2, in the extension for that."""
+    hello = await peer.some()
+    await peer.send(wire.handshake(wire.server_hello(hello, extensions=b"\xff\x01\0\1\0\0\x10\0\5\0\3\2h2"),
+                                   wire.certificates([certificate.der()]), wire.DONE))
+    await peer.gone()
+
 
 @row(60, b"HTTP/1.0 400 Bad Request\r\n\r\n", b"220 mail.test ESMTP\r\n", b"SSH-2.0-x\r\n", b"@PJL INFO STATUS\r\n", b"\r\n", b"\0", inside=False)
 async def speaks_plain(peer):
@@ -766,6 +780,13 @@ async def after_the_handshake(peer):
     else:
         await peer.handshake(certificate.wants_ours(ssl.TLSVersion.TLSv1_3 if "1.3" in peer.case else ssl.TLSVersion.TLSv1_2))
     await answer_secure(peer)
+
+
+@row(71, inside=False)
+async def compresses(peer):
+    hello = await peer.some()
+    await peer.send(wire.handshake(wire.server_hello(hello, compression=1), wire.certificates([certificate.der()]), wire.DONE))
+    await peer.gone()
 
 
 # --- beyond the list: as much as may be ----------------------------------------------------------------------------------

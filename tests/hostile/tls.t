@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""Rows 60 to 70: TLS that fails, is weak, is strange, or is too much; from the first byte and after STARTTLS."""
+"""Rows 59 to 71: TLS that fails, is weak, is strange, or is too much; from the first byte and after STARTTLS."""
 import server
 import ssl
 import subprocess
@@ -34,6 +34,16 @@ def works(asked, *warnings, tls=None, visits=1, error="", **more):
     if asked.secure:
         return Fate(error if asked.service in TALKING else "", *warnings, tls=tls, visits=visits, **more)
     return Fate("", *warnings, tls=tls, visits=visits, starttls=lambda it: it["handshake"], **more)
+
+
+@of(59)
+def _(asked, _):
+    return fails(asked, "tls/tls-failed: unsolicited extension")
+
+
+@of(71)
+def _(asked, _):
+    return fails(asked, "tls/tls-failed: ")
 
 
 @of(60)
@@ -145,7 +155,7 @@ def _(asked, what):
                  tls={"handshake": False, "client_certificate": True}, visits=1)
 
 
-ROWS = [0, *range(60, 64), *range(65, 71)]
+ROWS = [0, *range(59, 64), *range(65, 72)]
 check("TLS", SECURE, ROWS, [WHOLE, SINGLE], {61})
 check("STARTTLS", ["smtp", "imap", "pop3", "ftp"], ROWS, [WHOLE, SINGLE], {61})
 check("TLS", ["https"], [0, 64], [WHOLE])

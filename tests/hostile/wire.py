@@ -33,11 +33,11 @@ def handshake(*messages):
     return b"".join(record(HANDSHAKE, data[start:start + 16384]) for start in range(0, len(data), 16384))
 
 
-def server_hello(hello, suite=ECDHE_ECDSA, version=0x0303, extensions=b"\xff\x01\0\1\0"):
+def server_hello(hello, suite=ECDHE_ECDSA, version=0x0303, extensions=b"\xff\x01\0\1\0", compression=0):
     """The answer to a client's hello; the extension is that of RFC 5746."""
     if hello[:1] != bytes([HANDSHAKE]):
         raise Gone
-    body = struct.pack(">H", version) + RANDOM + b"\0" + struct.pack(">HB", suite, 0)
+    body = struct.pack(">H", version) + RANDOM + b"\0" + struct.pack(">HB", suite, compression)
     return message(2, body + (struct.pack(">H", len(extensions)) + extensions if extensions else b""))
 
 
