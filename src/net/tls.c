@@ -244,7 +244,7 @@ static bool sign_own(SSL_CTX *ssl)
 	good = good && X509_set_version(certificate, X509_VERSION_3) &&
 	       ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1) &&
 	       X509_gmtime_adj(X509_getm_notBefore(certificate), -3600) &&
-	       X509_gmtime_adj(X509_getm_notAfter(certificate), 86400) &&
+	       X509_gmtime_adj(X509_getm_notAfter(certificate), 36 * 3600L) &&
 	       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1,
 	                                  -1, 0) &&
 	       X509_set_issuer_name(certificate, name) && X509_set_pubkey(certificate, key) &&

@@ -28,7 +28,7 @@ enum tls_manner { TLS_STRICT, TLS_LEGACY };
 struct tls_context *tls_context_new(void);
 
 /* The other side, for tests and experiments: with the certificate and key of a PEM file, or, where it is
- * NULL, a certificate of its own for "localhost" that is good for a day. NULL: `failure` says why. */
+ * NULL, a certificate of its own for "localhost" that is good for a day and a half. NULL: `failure` says why. */
 struct tls_context *tls_context_new_server(const char *pem, struct failure *failure);
 bool                tls_context_serves(const struct tls_context *context);
 

@@ -178,6 +178,7 @@ struct side {
 	uint16_t      port;
 	struct tls   *tls;
 	bool          secure;
+	size_t        run;   /* bytes of TLS since the client last said something */
 	struct buffer heard; /* and not yet held against the conversation */
 	struct buffer out;   /* must go to the client before anything else is done */
 };
@@ -189,9 +190,10 @@ struct player {
 	struct tls_context *tls;
 	struct side         sides[CONVERSATION_CONNECTIONS + 1]; /* from 1 */
 	unsigned            dialled;
-	size_t              at;    /* the next step */
-	size_t              place; /* in its words */
-	moment              due;   /* 0: there is no pause */
+	size_t              at;      /* the next step */
+	size_t              place;   /* in its words */
+	moment              due;     /* 0: there is no pause */
+	size_t              longest; /* of all runs of TLS */
 	struct buffer       repeated;
 	char                fault[FAULT_TEXT];
 };
@@ -353,9 +355,10 @@ static bool listen_to(struct side *side)
 	if (side->fd < 0 || side->gone)
 		return false;
 	count = recv(side->fd, bytes, sizeof bytes, MSG_DONTWAIT);
-	if (count > 0)
+	if (count > 0) {
+		side->run = 0;
 		hear(side, bytes, (size_t)count);
-	else if (count == 0 || (errno != EAGAIN && errno != EINTR))
+	} else if (count == 0 || (errno != EAGAIN && errno != EINTR))
 		side->gone = true;
 	return count >= 0;
 }
@@ -383,8 +386,29 @@ static void speak(struct side *side, const char *bytes, size_t length)
 	collect(side);
 }
 
+/* How much of `length` bytes is one segment: TLS is cut by its own bytes, words were before. */
+static size_t segment(const struct player *player, const struct side *side, size_t length)
+{
+	size_t size = player->cut.size;
+
+	if (side->tls && player->cut.how == CUT_EVERY && size < length)
+		return size;
+	if (side->tls && player->cut.how == CUT_AT && side->run < size && size < side->run + length)
+		return size - side->run;
+	return length;
+}
+
+static void count_run(struct player *player, struct side *side, size_t sent)
+{
+	if (!side->tls)
+		return;
+	side->run += sent;
+	if (side->run > player->longest)
+		player->longest = side->run;
+}
+
 /* Send one segment of what must go out; false: the client takes nothing, or there is nothing. */
-static bool flush(const struct player *player, struct side *side)
+static bool flush(struct player *player, struct side *side)
 {
 	size_t  length = buffer_length(&side->out);
 	ssize_t count;
@@ -395,12 +419,12 @@ static bool flush(const struct player *player, struct side *side)
 		buffer_clear(&side->out);
 		return true;
 	}
-	if (side->tls && player->cut.how == CUT_EVERY && player->cut.size < length)
-		length = player->cut.size;
+	length = segment(player, side, length);
 	count = send(side->fd, buffer_bytes(&side->out), length, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (count > 0)
+	if (count > 0) {
+		count_run(player, side, (size_t)count);
 		buffer_consume(&side->out, (size_t)count);
-	else if (count < 0 && errno != EAGAIN)
+	} else if (count < 0 && errno != EAGAIN)
 		side->gone = true;
 	return count > 0 || side->gone;
 }
@@ -642,6 +666,11 @@ bool player_act(struct player *player)
 moment player_due(const struct player *player)
 {
 	return player->due > 0 ? player->due : MOMENT_NEVER;
+}
+
+size_t player_longest(const struct player *player)
+{
+	return player->longest;
 }
 
 void player_finish(struct player *player)

@@ -35,7 +35,7 @@ void score_free(struct score *score);
 enum cutting {
 	CUT_NOT,
 	CUT_EVERY, /* pieces of .size bytes, TLS records likewise */
-	CUT_AT     /* each run of words in two, behind its first .size bytes */
+	CUT_AT     /* each run of words in two, behind its first .size bytes, and each run of TLS likewise */
 };
 
 struct cut {
@@ -58,6 +58,9 @@ bool player_act(struct player *player);
 
 /* Until when it waits; MOMENT_NEVER: not for time. */
 moment player_due(const struct player *player);
+
+/* The most bytes of TLS that were sent in a run: there are so many places at which it can be cut. */
+size_t player_longest(const struct player *player);
 
 /* The client has gone: was all said that is in the conversation? */
 void player_finish(struct player *player);

@@ -44,6 +44,7 @@ struct play {
 	const struct outcome *outcome; /* once it is over */
 	FILE                 *trace;
 	int                   quiet;
+	size_t                longest; /* run of TLS, of all plays so far */
 };
 
 /* --- playing once ---------------------------------------------------------------------------- */
@@ -141,6 +142,8 @@ static bool play_once(struct play *play, const struct score *score, struct cut c
 		                                   .owner = play });
 		loop_run(replay->loop, turn, play);
 		player_finish(play->player);
+		if (player_longest(play->player) > play->longest)
+			play->longest = player_longest(play->player);
 		good = verdict_take(verdict, player_fault(play->player), play->host, play->outcome);
 		host_free(play->host);
 	}
@@ -171,31 +174,32 @@ static bool play_again(struct play *play, const struct score *score, struct cut 
 	return same;
 }
 
-/* The i-th place at which to cut `longest` bytes: each, but of many those of the second half at distances. */
-static size_t place_of(size_t i, size_t longest)
+/* The next place at which to cut. Each byte of the words is one, but of many those of the second half at distances;
+ * of what is longer than these, a handshake, there are some. */
+static size_t next_place(size_t place, size_t words, size_t longest)
 {
 	size_t half = REPLAY_PLACES / 2;
 
-	if (longest - 1 <= REPLAY_PLACES || i < half)
-		return 1 + i;
-	return 1 + half + (i - half) * (longest - 1 - half) / half;
+	if (place >= words)
+		return place + 1 + (longest - words) / REPLAY_PLACES_OF_TLS;
+	if (place >= half && words > REPLAY_PLACES)
+		return place + 1 + (words - half) / half;
+	return place + 1;
 }
 
 static bool play_cut(struct play *play, const struct score *score, const struct verdict *first, size_t *plays,
                      struct buffer *findings)
 {
-	size_t places = score->longest > 1 ? score->longest - 1 : 0;
+	size_t words = score->longest;
+	size_t longest = words > play->longest ? words : play->longest;
 	bool   same = true;
 
-	if (places > REPLAY_PLACES)
-		places = REPLAY_PLACES;
 	if (score->cuts)
 		same = play_again(play, score, (struct cut){ CUT_NOT, 0 }, first, findings);
-	for (size_t size = 1; same && size <= 2 && score->longest > size; size++, ++*plays)
+	for (size_t size = 1; same && size <= 2 && longest > size; size++, ++*plays)
 		same = play_again(play, score, (struct cut){ CUT_EVERY, size }, first, findings);
-	for (size_t i = 0; same && i < places; i++, ++*plays)
-		same = play_again(play, score, (struct cut){ CUT_AT, place_of(i, score->longest) }, first,
-		                  findings);
+	for (size_t place = 1; same && place < longest; place = next_place(place, words, longest), ++*plays)
+		same = play_again(play, score, (struct cut){ CUT_AT, place }, first, findings);
 	return same;
 }
 

@@ -15,8 +15,9 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* At most so many places at which the words are cut in two; of longer ones some are left out. */
-enum { REPLAY_PLACES = 400 };
+/* About so many places at which the words are cut in two; of longer ones some are left out. The bytes of TLS are cut
+ * at those, and behind them at so many more. */
+enum { REPLAY_PLACES = 400, REPLAY_PLACES_OF_TLS = 100 };
 
 struct replay;
 

@@ -30,11 +30,12 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 SCAN = os.path.abspath(os.environ.get("SCAN", "./scan"))
-PATIENCE = 20  # seconds
-TOGETHER = 6   # tests at a time
+TOGETHER = 6  # tests at a time
 
 with open(SCAN, "rb") as program:
     SANITIZED = b"__asan_init" in program.read()
+
+PATIENCE = 60 if SANITIZED else 20  # seconds
 
 # For a scan that a test cuts short: what its workers hold is left to the end of the process, which is no leak.
 CUT_SHORT = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}

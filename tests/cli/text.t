@@ -77,7 +77,7 @@ def _():
     with silent_port() as port:
         done = scan("-s", ",".join(f"{name}={port}" for name in names.split()), "--connect-timeout", 0.5, "127.0.0.1")
     expect(done.out.count("not open: [connect] Connection timed out\n"), 17, done.out)
-    expect_true(0.5 <= done.seconds < 1.5, f"took {done.seconds:.2f} s")
+    expect_true(0.5 <= done.seconds < 5, f"took {done.seconds:.2f} s")
 
 
 @test("a silent server is open, and said to be silent")
@@ -100,7 +100,7 @@ def _():
                 pass
     with Server(drip) as server:
         done = scan("-s", f"ssh={server.port}", "--deadline", 0.4, "127.0.0.1")
-        expect_true(0.4 <= done.seconds < 1.5, f"took {done.seconds:.2f} s")
+        expect_true(0.4 <= done.seconds < 5, f"took {done.seconds:.2f} s")
         expect_in("0.4 s", done.out)
 
 
@@ -108,7 +108,7 @@ def _():
 def _():
     with silent_port() as silent, greeter() as server:
         done = scan("--json", "-s", f"ldap={silent},ldaps={server.port}", "--deadline", 0.4, "127.0.0.1")
-        expect_true(0.4 <= done.seconds < 1.5, f"took {done.seconds:.2f} s")
+        expect_true(0.4 <= done.seconds < 5, f"took {done.seconds:.2f} s")
         expect({found["service"]: found["state"] for found in done.records}, {"ldap": "filtered", "ldaps": "open"})
 
 

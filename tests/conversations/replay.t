@@ -2,7 +2,7 @@
 """The conversations of this folder, *.conversation, replayed: recorded from real servers, or written by hand for what
 real servers seldom do. Each is played in all its cuts. The transcripts of the *.t beside them are played over sockets.
 
-With arguments, only the files whose names have one of them in it.
+With arguments, or the words of CONVERSATIONS, only the files whose names have one of them in it.
 """
 import os
 import re
@@ -15,8 +15,9 @@ HERE = Path(__file__).resolve().parent
 ENVIRONMENT = {**os.environ, "SCAN_SCRIPTS": "", "SSL_CERT_FILE": "/dev/null", "SSL_CERT_DIR": "/dev/null"}
 TOGETHER = 2
 
+chosen = sys.argv[1:] or os.environ.get("CONVERSATIONS", "").split()
 files = sorted(path.name for path in HERE.glob("*.conversation")
-               if not sys.argv[1:] or any(word in path.name for word in sys.argv[1:]))
+               if not chosen or any(word in path.name for word in chosen))
 
 
 def start(names):
@@ -27,7 +28,7 @@ def start(names):
 def results(process):
     """For each file whether it is right, and what was said of it."""
     found, current = {}, None
-    for line in process.communicate(timeout=400)[0].splitlines():
+    for line in process.communicate(timeout=900)[0].splitlines():
         head = re.fullmatch(r"(not )?ok (\S+)", line)
         if head:
             current = found[head[2]] = (not head[1], [])

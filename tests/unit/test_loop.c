@@ -423,8 +423,8 @@ static void a_wait_broken_off_by_a_signal_is_no_look_at_the_sockets(void **state
 	story[0] = '\0';
 	open_pipe(&held, tell_event);
 	sigaction(SIGALRM, &action, &before);
-	held_until = clock_after(clock_now(), 0.04);
-	alarm_set(loop, &alarm, clock_after(clock_now(), 0.03));
+	held_until = clock_after(clock_now(), 0.25);
+	alarm_set(loop, &alarm, clock_after(clock_now(), 0.2));
 	setitimer(ITIMER_REAL, &soon, NULL);
 	loop_run(loop, until_alarm, NULL);
 	sigaction(SIGALRM, &before, NULL);

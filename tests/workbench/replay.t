@@ -93,7 +93,7 @@ def _():
     text = "host: nowhere.invalid\naddress: 198.51.100.1\n" + SMTP + "R: 220 mx.example ESMTP\nR: TLS available.\n"
     with folder(x_conversation=text) as path:
         scan("--replay", "x.conversation", cwd=path, env={"ASAN_OPTIONS": "detect_leaks=0"},
-             before=("strace", "-f", "-o", path + "/calls", "-e", "trace=network"))
+             before=("strace", "-f", "-o", path + "/calls", "-e", "trace=network"), patience=120)
         calls = read(path + "/calls").decode(errors="replace")
     expect_in("socketpair(AF_UNIX", calls)
     expect_not_in("AF_INET", calls)
