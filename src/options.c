@@ -88,7 +88,7 @@ static const struct option table[] = {
 enum { OPTIONS = sizeof table / sizeof *table };
 
 static const double longest_time = 86400; /* a day */
-static const double highest_rate = 1e9;
+static const double lowest_rate = 1e-4, highest_rate = 1e9;
 
 static bool is_number(const struct option *option)
 {
@@ -192,7 +192,7 @@ static bool set_rate(struct parse *parse, double *rate, const char *value)
 {
 	double number = decimal(value);
 
-	if (!(number >= 0 && number <= highest_rate))
+	if (!(number == 0 || (number >= lowest_rate && number <= highest_rate)))
 		return refuse(parse, "%s wants connections a second, 0 for no limit, not \"%s\"",
 		              parse->given, quote_word(value).text);
 	*rate = number;
@@ -534,6 +534,9 @@ static bool check_whole(struct parse *parse)
 		return refuse(parse, "no target; try: scan localhost");
 	if (options->port != 0 && options->action != ACTION_NEW)
 		return refuse(parse, "--port is the port of a probe to be made, and goes with --new");
+	if (options->resume && options->all_addresses)
+		return refuse(
+		    parse, "--resume goes by names, and cannot tell the addresses of --all-addresses apart");
 	if (options->trust && options->scripts.count == 0 && options->action != ACTION_CHECK)
 		return refuse(parse, "--trust is for the scripts that -S names; there are none");
 	parse->options->trusted = options->trust ? options->scripts.count : 0;

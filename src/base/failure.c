@@ -119,6 +119,7 @@ const char *failure_code_of(int error)
 	case EMFILE:
 	case ENFILE:
 	case ENOBUFS:
+	case ENOSPC: /* of epoll's own limit */
 	case ENOMEM:
 	case EADDRNOTAVAIL:
 	case EAGAIN:

@@ -62,8 +62,10 @@ struct conn *conn_new(struct loop *loop)
 {
 	struct conn *conn = calloc(1, sizeof *conn);
 
-	if (!conn)
+	if (!conn || !alarm_reserve(loop)) {
+		free(conn);
 		return NULL;
+	}
 	conn->loop = loop;
 	conn->fd = -1;
 	conn->watch.ready = ready;
@@ -115,6 +117,7 @@ void conn_free(struct conn *conn)
 	json_decref(conn->pretended);
 	buffer_free(&conn->in);
 	buffer_free(&conn->out);
+	alarm_release(conn->loop);
 	free(conn);
 }
 
@@ -594,6 +597,14 @@ static enum io write_secret(struct conn *conn, const char *bytes, size_t length)
 		result = flush(conn);
 	}
 	return result;
+}
+
+bool conn_unfinished(struct conn *conn)
+{
+	if (conn->written == 0)
+		return false;
+	failure_set(&conn->failure, PHASE_WRITE, "timeout", "what was written before did not get through");
+	return true;
 }
 
 enum io conn_write(struct conn *conn, const char *bytes, size_t length)

@@ -73,6 +73,9 @@ enum io conn_look(struct conn *conn);
 /* All of the bytes. The same bytes must be given again after IO_WANT_*; progress is remembered. */
 enum io conn_write(struct conn *conn, const char *bytes, size_t length);
 
+/* Was a write given up in the middle? Then the server would take other bytes for its rest: conn_failure says so. */
+bool conn_unfinished(struct conn *conn);
+
 /* Turn the live connection into TLS; `name` as for tls_new. Fails with "plaintext-at-starttls",
  * quoting them, if bytes of the plain conversation are left over or arrive before our hello. */
 enum io conn_starttls(struct conn *conn, struct tls_context *context, enum tls_manner manner,

@@ -10,6 +10,9 @@
 
 /* A turn that has taken LONG_TURN ns leaves the rest of its batch to the next one: so a crowd of sockets, each of which
  * takes its time, does not keep the others waiting. */
+enum { FULL_BATCHES = 8 }; /* in a row that alarms wait for: by then all that had come was served */
+enum { UNRESERVED = 64 };  /* places for alarms for which none is reserved */
+
 enum { BATCH = 256, LONG_TURN = 4000000, SCRATCH = 64 * 1024 };
 
 /* One watched descriptor. The generation tells an event of this watch from one of the watch that
@@ -35,6 +38,8 @@ struct loop {
 
 	struct alarm **heap; /* binary heap by .at, places 1 to alarm_count */
 	size_t         alarm_count, alarm_capacity;
+	size_t         reserved; /* see alarm_reserve */
+	unsigned       full_batches;
 
 	struct epoll_event events[BATCH];
 	int                event_count, next_event; /* of the batch in hand */
@@ -254,6 +259,19 @@ static bool grow_heap(struct loop *loop)
 	return true;
 }
 
+bool alarm_reserve(struct loop *loop)
+{
+	if (loop->reserved + UNRESERVED >= loop->alarm_capacity && !grow_heap(loop))
+		return false;
+	loop->reserved++;
+	return true;
+}
+
+void alarm_release(struct loop *loop)
+{
+	loop->reserved--;
+}
+
 bool alarm_set(struct loop *loop, struct alarm *alarm, moment at)
 {
 	alarm->at = at > loop->now ? at : loop->now + 1; /* never due within the turn that sets it */
@@ -376,7 +394,10 @@ static bool serve(struct loop *loop, bool busy)
 		uv_run(&loop->uv, UV_RUN_NOWAIT);
 	while (loop->next_event < loop->event_count && !long_since(loop->now))
 		dispatch(loop, &loop->events[loop->next_event++]);
-	return loop->next_event == loop->event_count && loop->event_count < BATCH;
+	if (loop->event_count < 0 || loop->next_event < loop->event_count)
+		return false;
+	loop->full_batches = loop->event_count < BATCH ? 0 : loop->full_batches + 1;
+	return loop->full_batches == 0 || loop->full_batches > FULL_BATCHES;
 }
 
 bool loop_quiet(const struct loop *loop)

@@ -87,6 +87,11 @@ struct alarm {
 };
 
 bool alarm_set(struct loop *loop, struct alarm *alarm, moment at); /* sets anew if set; false: no memory */
-void alarm_clear(struct loop *loop, struct alarm *alarm);          /* idempotent */
+
+/* For whom an alarm that cannot be set would be a wait without end: a place for it from now on, so that to set it
+ * cannot fail. False: no memory. */
+bool alarm_reserve(struct loop *loop);
+void alarm_release(struct loop *loop);
+void alarm_clear(struct loop *loop, struct alarm *alarm); /* idempotent */
 
 #endif

@@ -2,8 +2,14 @@
 
 #include <netdb.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
+
+/* So many of a thread's look-ups run at once; the others stand in line, and their time does not count yet. One that
+ * was given up still runs: getaddrinfo cannot be interrupted. libuv gives half of its threads to what is slow. */
+enum { RUNNING = 8, POOL = 2 * RUNNING, POOL_MOST = 1024 };
 
 struct resolve {
 	uv_getaddrinfo_t request;
@@ -11,9 +17,26 @@ struct resolve {
 	struct alarm     alarm;
 	resolve_done    *done; /* NULL once answered or cancelled */
 	void            *owner;
+	struct resolve  *next; /* in line */
+	int              family;
+	char             name[]; /* until it runs */
 };
 
+static _Thread_local struct {
+	struct resolve *first, *last;
+	unsigned        running;
+} line;
+
 static atomic_uint under_way;
+
+void resolve_prepare(size_t threads)
+{
+	char   text[24];
+	size_t size = threads < POOL_MOST / POOL ? threads * POOL : POOL_MOST;
+
+	snprintf(text, sizeof text, "%zu", size);
+	setenv("UV_THREADPOOL_SIZE", text, 0);
+}
 
 static struct resolve *of_alarm(struct alarm *alarm)
 {
@@ -48,6 +71,8 @@ static void answer(struct resolve *resolve, const struct addresses *addresses, c
 		done(resolve->owner, addresses, failure);
 }
 
+static void serve_line(void);
+
 /* libuv has the getaddrinfo answer, wanted or not. The request ends here. */
 static void finished(uv_getaddrinfo_t *request, int status, struct addrinfo *info)
 {
@@ -56,6 +81,7 @@ static void finished(uv_getaddrinfo_t *request, int status, struct addrinfo *inf
 	struct failure   failure;
 
 	atomic_fetch_sub(&under_way, 1);
+	line.running--;
 	collect(&addresses, info);
 	uv_freeaddrinfo(info);
 	if (addresses.count > 0) {
@@ -68,6 +94,7 @@ static void finished(uv_getaddrinfo_t *request, int status, struct addrinfo *inf
 		answer(resolve, NULL, &failure);
 	}
 	free(resolve);
+	serve_line();
 }
 
 /* The look-up took too long: answer now, and let it end unheard. */
@@ -80,27 +107,81 @@ static void overdue(struct alarm *alarm)
 	answer(of_alarm(alarm), NULL, &failure);
 }
 
-struct resolve *resolve_start(struct loop *loop, const char *name, int family, resolve_done *done,
-                              void *owner)
+static void refuse(struct failure *failure, int status)
 {
-	struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM };
-	struct resolve *resolve = calloc(1, sizeof *resolve);
+	if (status == UV_ENOMEM)
+		failure_set(failure, PHASE_RESOLVE, "local-limit", "not enough memory");
+	else
+		failure_set(failure, PHASE_RESOLVE, "no-name", "not a name that can be looked up");
+}
 
-	if (!resolve)
+/* Hand it to libuv. False: `failure` says why. */
+static bool run(struct resolve *resolve, struct failure *failure)
+{
+	struct addrinfo hints = { .ai_family = resolve->family, .ai_socktype = SOCK_STREAM };
+	struct loop    *loop = resolve->loop;
+	int             status = UV_ENOMEM;
+
+	if (alarm_set(loop, &resolve->alarm, clock_after(loop_now(loop), RESOLVE_SECONDS)))
+		status = uv_getaddrinfo(loop_uv(loop), &resolve->request, finished, resolve->name, NULL,
+		                        &hints);
+	if (status == 0) {
+		atomic_fetch_add(&under_way, 1);
+		line.running++;
+		return true;
+	}
+	alarm_clear(loop, &resolve->alarm);
+	refuse(failure, status);
+	return false;
+}
+
+/* The next ones that somebody still waits for. */
+static void serve_line(void)
+{
+	while (line.first && line.running < RUNNING) {
+		struct resolve *resolve = line.first;
+		struct failure  failure;
+
+		line.first = resolve->next;
+		if (resolve->done && run(resolve, &failure))
+			continue;
+		answer(resolve, NULL, &failure);
+		free(resolve);
+	}
+}
+
+static void stand_in_line(struct resolve *resolve)
+{
+	if (line.first)
+		line.last->next = resolve;
+	else
+		line.first = resolve;
+	line.last = resolve;
+}
+
+struct resolve *resolve_start(struct loop *loop, const char *name, int family, resolve_done *done,
+                              void *owner, struct failure *failure)
+{
+	size_t          size = strlen(name) + 1;
+	struct resolve *resolve = calloc(1, sizeof *resolve + size);
+
+	if (!resolve) {
+		refuse(failure, UV_ENOMEM);
 		return NULL;
+	}
 	resolve->loop = loop;
 	resolve->alarm.ring = overdue;
 	resolve->done = done;
 	resolve->owner = owner;
+	resolve->family = family;
 	resolve->request.data = resolve;
-	if (!alarm_set(loop, &resolve->alarm, clock_after(loop_now(loop), RESOLVE_SECONDS)))
-		goto failed;
-	if (uv_getaddrinfo(loop_uv(loop), &resolve->request, finished, name, NULL, &hints) == 0) {
-		atomic_fetch_add(&under_way, 1);
+	memcpy(resolve->name, name, size);
+	if (line.running >= RUNNING) {
+		stand_in_line(resolve);
 		return resolve;
 	}
-	alarm_clear(loop, &resolve->alarm);
-failed:
+	if (run(resolve, failure))
+		return resolve;
 	free(resolve);
 	return NULL;
 }
@@ -110,8 +191,7 @@ void resolve_cancel(struct resolve *resolve)
 	if (!resolve || !resolve->done)
 		return;
 	alarm_clear(resolve->loop, &resolve->alarm);
-	resolve->done = NULL;
-	uv_cancel((uv_req_t *)&resolve->request);
+	resolve->done = NULL; /* it ends, or leaves the line, unheard */
 }
 
 bool resolve_under_way(void)

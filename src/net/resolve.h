@@ -17,14 +17,18 @@ struct addresses {
 
 struct resolve;
 
+/* So many threads will look up names: call it before the first look-up. */
+void resolve_prepare(size_t threads);
+
 /* Called once, from the loop: with addresses (at least one), or with a failure of PHASE_RESOLVE
  * whose code is "no-name" or, past RESOLVE_SECONDS, "timeout". The other one is NULL. */
 typedef void resolve_done(void *owner, const struct addresses *addresses, const struct failure *failure);
 
 /* Look up `name` (copied) for AF_INET, AF_INET6 or AF_UNSPEC. The answer comes later, never from
- * inside this call. NULL: it could not be started. The request frees itself after `done`. */
+ * inside this call. NULL: it could not be started, and `failure` says why. The request frees itself after
+ * `done`. Where many are asked for at once some wait for others; the seconds count from when it is its turn. */
 struct resolve *resolve_start(struct loop *loop, const char *name, int family, resolve_done *done,
-                              void *owner);
+                              void *owner, struct failure *failure);
 
 /* Forget the request: `done` will not be called. NULL is fine. */
 void resolve_cancel(struct resolve *resolve);

@@ -1,7 +1,7 @@
 /* TLS for one connection, as a machine that eats and gives bytes: it never sees a socket.
  *
  * The owner feeds what the network brought (tls_feed), sends what the machine has to say
- * (tls_pending, tls_sent), and calls handshake, read and write until they are done. So an upgrade
+ * (tls_take), and calls handshake, read and write until they are done. So an upgrade
  * of a live connection and TLS from the first byte are the same code.
  *
  * This file and certificate.h are the only places that know OpenSSL.

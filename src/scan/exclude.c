@@ -266,10 +266,21 @@ bool exclude_address(const struct exclude *exclude, const struct address *addres
 	       (in_networks(exclude, &plain) || in_ranges(exclude, &plain));
 }
 
+/* "host.example." is host.example. */
+static size_t length_of(const char *name)
+{
+	size_t length = strlen(name);
+
+	return length > 1 && name[length - 1] == '.' ? length - 1 : length;
+}
+
 bool exclude_name(const struct exclude *exclude, const char *name)
 {
+	size_t length = length_of(name);
+
 	for (size_t i = 0; i < exclude->name_count; i++)
-		if (strcasecmp(exclude->names[i], name) == 0)
+		if (length_of(exclude->names[i]) == length &&
+		    strncasecmp(exclude->names[i], name, length) == 0)
 			return true;
 	return false;
 }

@@ -109,6 +109,16 @@ static void finish(struct lines *lines)
 		release(lines);
 }
 
+/* What is behind this line is not read: that is said in place of the next one. */
+static void break_off(struct lines *lines, struct line *line, const char *fault)
+{
+	line->number++;
+	line->fault = fault;
+	line->text = calloc(1, 1);
+	if (line->text)
+		put(lines, line);
+}
+
 static void run(void *argument)
 {
 	struct lines *lines = argument;
@@ -121,6 +131,10 @@ static void run(void *argument)
 		if (!line.text || !put(lines, &line))
 			break;
 	}
+	if (ferror(lines->file))
+		break_off(lines, &line, "cannot be read; nor can what is behind it");
+	else if (line.number > 0 && !line.text)
+		break_off(lines, &line, "not enough memory for it, and for what is behind it");
 	finish(lines);
 }
 

@@ -297,6 +297,7 @@ struct scanner *scanner_new(const struct scan *scan)
 		free(scanner);
 		return NULL;
 	}
+	resolve_prepare(count);
 	uv_mutex_init(&scanner->lock);
 	uv_async_init(&scanner->loop, &scanner->nudge, nudged);
 	scanner->nudge.data = scanner;

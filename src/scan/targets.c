@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 enum { ERROR_TEXT = 1024 };
+enum { PATIENCE = 4096 }; /* targets that are passed over at a time */
 
 /* What one word stands for: a host, or a range of them. */
 struct entry {
@@ -37,6 +38,7 @@ struct targets {
 	struct shuffle     entry_order;
 	uint64_t           entry_place;
 	uint64_t           file_index; /* targets of the files so far, all shards */
+	int                patience;   /* how many more may be passed over before a pause */
 	bool               flawed;
 };
 
@@ -116,7 +118,7 @@ static const struct entry *entry_at(const struct targets *targets, uint64_t inde
 
 static bool next_of_words(struct targets *targets, struct target *target)
 {
-	while (targets->place < targets->order.count) {
+	while (targets->place < targets->order.count && targets->patience-- > 0) {
 		uint64_t place = targets->place++;
 		uint64_t index = targets->setup.shuffle ? shuffle_at(&targets->order, place) : place;
 
@@ -168,7 +170,7 @@ static bool next_of_entry(struct targets *targets, struct target *target)
 {
 	uint64_t count = targets->entry_order.count;
 
-	while (targets->entry_place < count) {
+	while (targets->entry_place < count && targets->patience-- > 0) {
 		uint64_t place = targets->entry_place++;
 		uint64_t index = targets->setup.shuffle ? shuffle_at(&targets->entry_order, place) : place;
 
@@ -270,11 +272,16 @@ enum targets_step targets_next(struct targets *targets, struct target *target)
 {
 	enum targets_step step;
 
+	targets->patience = PATIENCE;
 	if (next_of_words(targets, target))
 		return TARGETS_ONE;
+	if (targets->place < targets->order.count)
+		return TARGETS_AGAIN;
 	for (;;) {
 		if (next_of_entry(targets, target))
 			return TARGETS_ONE;
+		if (targets->entry_place < targets->entry_order.count)
+			return TARGETS_AGAIN;
 		step = next_word(targets);
 		if (step != TARGETS_ONE)
 			return step;

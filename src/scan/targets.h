@@ -33,8 +33,9 @@ struct targets_setup {
 struct targets *targets_new(const struct targets_setup *setup, char *error, size_t size);
 void            targets_free(struct targets *targets);
 
-/* TARGETS_LATER: the input is a pipe that has nothing to say just now; `nudge` will be called. */
-enum targets_step { TARGETS_ONE, TARGETS_LATER, TARGETS_END };
+/* TARGETS_LATER: the input is a pipe that has nothing to say just now; `nudge` will be called. TARGETS_AGAIN: so many
+ * were passed over, excluded or another shard's, that it is time to do something else before going on. */
+enum targets_step { TARGETS_ONE, TARGETS_LATER, TARGETS_AGAIN, TARGETS_END };
 enum targets_step targets_next(struct targets *targets, struct target *target);
 
 /* From whatever thread reads the files: there is more now. With NULL nobody is nudged any more. */

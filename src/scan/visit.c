@@ -188,10 +188,13 @@ static void probed(void *owner, const struct task_result *result)
 	struct visit *visit = owner;
 
 	take_result(visit, result);
-	if (result->tls_failure && !visit->outcome->broken)
+	if (result->tls_failure && !visit->outcome->broken) {
 		start_legacy(visit, result->tls_failure);
-	else
-		finish(visit);
+		return;
+	}
+	if (result->tls_failure)
+		report_release(&visit->outcome->report);
+	finish(visit);
 }
 
 /* There is no memory to run it in. */

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <uv.h>
 
-/* STARTS: connects in one turn, so that events are served in between. NAMES: look-ups at a time. */
-enum { STARTS = 64, NAMES = 64 };
+/* STARTS: connects in one turn, so that events are served in between. NAMES: hosts that wait for their addresses. */
+enum { STARTS = 64, NAMES = 512 };
 
 /* So many connections are in flight at first, and so many more each time that all are waiting: as few as keep the
  * processor busy, for what they take is then still in its cache when their turn comes. */
@@ -312,11 +312,10 @@ static void look_up(struct worker *worker, struct host *host)
 	struct failure failure;
 
 	worker->names++;
-	if (resolve_start(worker->loop, host->target.name, worker->employer->settings->family, resolved,
-	                  host))
+	if (resolve_start(worker->loop, host->target.name, worker->employer->settings->family, resolved, host,
+	                  &failure))
 		return;
 	worker->names--;
-	failure_set(&failure, PHASE_RESOLVE, "no-name", "not a name that can be looked up");
 	fail_host(worker, host, &failure);
 }
 
@@ -347,6 +346,9 @@ static bool take_host(struct worker *worker)
 	switch (worker->employer->next(worker->employer->owner, &target, &sequence)) {
 	case TARGETS_END:
 		worker->exhausted = true;
+		return false;
+	case TARGETS_AGAIN:
+		worker->full = true;
 		return false;
 	case TARGETS_LATER:
 		return false;

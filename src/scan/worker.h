@@ -1,7 +1,7 @@
 /* A thread of the scan: a loop, a Lua state, a TLS context, and the hosts that it is working on.
  *
- * It takes one target after the other from the scanner and keeps as many connections in flight as it
- * may. All that happens to a host happens in its worker's thread.
+ * It takes one target after the other from the scanner and keeps as many connections in flight as keep
+ * it busy, and never more than it may. All that happens to a host happens in its worker's thread.
  */
 #ifndef SCAN_WORKER_H
 #define SCAN_WORKER_H

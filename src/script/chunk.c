@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static bool read_all(FILE *file, char *bytes, size_t room, size_t *length, char *reason)
 {
@@ -30,6 +31,8 @@ bool chunk_read(const char *path, char *bytes, size_t room, size_t *length, char
 
 	if (!file) {
 		snprintf(reason, CHUNK_REASON, "%s", errno == ENOENT ? "" : strerror(errno));
+		if (fd >= 0)
+			close(fd);
 		return false;
 	}
 	good = read_all(file, bytes, room, length, reason);

@@ -448,6 +448,8 @@ static int method_write(lua_State *L)
 
 	if (handle->writing && handle->waiter)
 		return luaL_error(L, "another task writes to this connection");
+	if (conn_unfinished(handle->conn))
+		return conn_api_raise(L, handle->conn);
 	for (int i = 2; i <= lua_gettop(L); i++)
 		luaL_checkstring(L, i);
 	lua_concat(L, lua_gettop(L) - 1);
@@ -465,8 +467,8 @@ static int push_tls(lua_State *L, struct conn *conn)
 	}
 	json_t *facts = conn_tls_facts(conn);
 
+	json_decref(facts); /* the connection has it, too, and to push it may raise */
 	value_push(L, facts);
-	json_decref(facts);
 	lua_pushvalue(L, -1);
 	lua_setiuservalue(L, 1, 1);
 	return 1;
@@ -658,6 +660,7 @@ static int conn_index(lua_State *L)
 		return luaL_error(L, "conn is closed");
 	if (type != LUA_TNUMBER)
 		return luaL_error(L, "conn has no field or method \"%s\"", lua_tostring(L, 2));
+	check_own(L, handle);
 	return push_fact(L, handle, (enum fact)lua_tointeger(L, -1));
 }
 

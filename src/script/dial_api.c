@@ -41,12 +41,9 @@ static void resolved(void *owner, const struct addresses *addresses, const struc
 static enum io ask(struct task *task, struct dial *dial, const char *name)
 {
 	if (!dial->resolve)
-		dial->resolve = resolve_start(task->setup.vm->loop, name, task->scope->family, resolved,
-		                              dial);
-	if (dial->resolve)
-		return IO_WANT_READ;
-	failure_set(&dial->failure, PHASE_RESOLVE, "no-name", "no such name");
-	return IO_FAILED;
+		dial->resolve = resolve_start(task->setup.vm->loop, name, task->scope->family, resolved, dial,
+		                              &dial->failure);
+	return dial->resolve ? IO_WANT_READ : IO_FAILED;
 }
 
 /* An address is its own answer. */

@@ -20,6 +20,7 @@ struct expression {
 	struct buffer     code;     /* the text with each path turned into a call */
 	expression_field *field;    /* of the evaluation under way */
 	void             *owner;
+	json_t           *value; /* of the field that was asked for last */
 	bool              holds;
 };
 
@@ -243,10 +244,11 @@ static bool rewrite(const struct reading *reading, const char *text)
 static int field(lua_State *L)
 {
 	struct expression *expression = lua_touserdata(L, lua_upvalueindex(1));
-	json_t            *value = expression->field(expression->owner, luaL_checkstring(L, 1));
+	const char        *path = luaL_checkstring(L, 1);
 
-	value_push(L, value);
-	json_decref(value);
+	json_decref(expression->value); /* kept until now, for to push it may raise */
+	expression->value = expression->field(expression->owner, path);
+	value_push(L, expression->value);
 	return 1;
 }
 
@@ -311,6 +313,7 @@ void expression_free(struct expression *expression)
 	if (!expression)
 		return;
 	vm_free(expression->vm);
+	json_decref(expression->value);
 	buffer_free(&expression->code);
 	free(expression);
 }

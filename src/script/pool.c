@@ -37,6 +37,7 @@ static bool add_slab(struct pool *pool)
 
 	if (!slab)
 		return false;
+	pool->held += SLAB;
 	slab->next = pool->slabs;
 	pool->slabs = slab;
 	pool->fresh = (char *)(slab + 1);

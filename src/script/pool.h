@@ -15,6 +15,7 @@ struct pool {
 	struct slab  *slabs;                           /* all that was taken from the system for them */
 	char         *fresh;                           /* of the newest slab: */
 	size_t        left;                            /* bytes never handed out */
+	size_t        held;                            /* bytes of all slabs */
 };
 
 /* A zeroed struct is an empty pool. */

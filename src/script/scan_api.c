@@ -40,17 +40,22 @@ static int scan_now(lua_State *L)
 	return 1;
 }
 
+enum { ESCAPED = 16 * ESCAPE_COLUMNS }; /* bytes that a text escaped has at most */
+
 /* scan.escape(s): as the report would print it */
 static int scan_escape(lua_State *L)
 {
 	size_t        length;
 	const char   *bytes = luaL_checklstring(L, 1, &length);
 	struct buffer text;
+	char          shown[ESCAPED];
 
-	buffer_init(&text, 16 * ESCAPE_COLUMNS);
+	buffer_init(&text, ESCAPED);
 	escape_terminal(&text, bytes, length, ESCAPE_COLUMNS);
-	lua_pushlstring(L, buffer_bytes(&text), buffer_length(&text));
+	memcpy(shown, buffer_bytes(&text), buffer_length(&text));
+	length = buffer_length(&text);
 	buffer_free(&text);
+	lua_pushlstring(L, shown, length); /* may raise: nothing is held by now */
 	return 1;
 }
 

@@ -356,7 +356,8 @@ static int rep(lua_State *L)
 	if (length > REPEATED || further > (REPEATED - length) / (length + between))
 		return luaL_error(L, "resulting string too large");
 	size = length + (size_t)further * (length + between);
-	bytes = luaL_buffinitsize(L, &result, size + between);
+	/* A byte more, for Lua's buffer must not look like a table that is too large: see vm.c. */
+	bytes = luaL_buffinitsize(L, &result, (size + between) | 1);
 	memcpy(bytes, text, length);
 	memcpy(bytes + length, separator, between);
 	repeat(bytes, length + between, size);

@@ -102,6 +102,25 @@ static int prepare(lua_State *L)
 	return 0;
 }
 
+static struct task *new_task(const struct task_setup *setup)
+{
+	struct task *task = calloc(1, sizeof *task);
+
+	if (!task || !alarm_reserve(setup->vm->loop)) {
+		free(task);
+		return NULL;
+	}
+	task->setup = *setup;
+	return task;
+}
+
+static void free_task(struct task *task)
+{
+	alarm_release(task->setup.vm->loop);
+	free(task->tls_failure);
+	free(task);
+}
+
 static void give_up(struct task *task, const char *why)
 {
 	struct task_result result = { .end = TASK_BROKEN };
@@ -110,7 +129,7 @@ static void give_up(struct task *task, const char *why)
 	scope_release(&task->own);
 	task->setup.vm->task_count--;
 	task->setup.done(task->setup.owner, &result);
-	free(task);
+	free_task(task);
 }
 
 static void resume(struct task *task)
@@ -139,7 +158,7 @@ static void resume(struct task *task)
 
 void task_start(const struct task_setup *setup)
 {
-	struct task *task = calloc(1, sizeof *task);
+	struct task *task = new_task(setup);
 	char         why[200] = "not enough memory";
 
 	if (!task) {
@@ -149,7 +168,6 @@ void task_start(const struct task_setup *setup)
 		setup->done(setup->owner, &result);
 		return;
 	}
-	task->setup = *setup;
 	task->scope = setup->scope ? setup->scope : &task->own;
 	setup->vm->task_count++;
 	if (vm_protected(setup->vm, prepare, task, why, sizeof why))
@@ -185,12 +203,11 @@ struct task *task_spawn(lua_State *L, const struct task_setup *setup)
 	push_call(L, setup->call);
 	arguments = lua_gettop(L) - below - 1;
 	thread = make_thread(L, below, &reference);
-	task = calloc(1, sizeof *task);
+	task = new_task(setup);
 	if (!task) {
 		vm_give_thread(L, thread, reference, false);
 		luaL_error(L, "not enough memory");
 	}
-	task->setup = *setup;
 	task->scope = setup->scope;
 	task->thread = thread;
 	task->reference = reference;
@@ -286,6 +303,7 @@ struct closing {
 	struct task        *task;
 	enum exit           exit;
 	struct task_result *result;
+	bool                judged;
 	char               *traceback; /* allocated, or NULL */
 };
 
@@ -399,6 +417,8 @@ static int close_thread(lua_State *L)
 	struct closing *closing = lua_touserdata(L, 1);
 	struct task    *task = closing->task;
 
+	judge(task, closing->exit, closing->result);
+	closing->judged = true;
 	if (closing->result->end == TASK_BROKEN)
 		take_traceback(L, closing);
 	if (task->setup.call != 0)
@@ -411,6 +431,17 @@ static int close_thread(lua_State *L)
 	return 0;
 }
 
+/* The state has not even the memory to say how the task ended. */
+static void give_way(const struct closing *closing)
+{
+	closing->task->setup.vm->retired = true;
+	if (closing->judged)
+		return;
+	closing->result->end = TASK_BROKEN;
+	failure_set(&closing->result->failure, PHASE_SCRIPT, "script-killed", "%s: found no memory left",
+	            closing->task->setup.script ? closing->task->setup.script->path : "a task");
+}
+
 /* The one end of every task: disarm, keep the message, traceback, close the thread, release,
  * deliver. */
 static void end(struct task *task, enum exit exit)
@@ -421,9 +452,9 @@ static void end(struct task *task, enum exit exit)
 	char               error[200];
 
 	wait_forget(task);
-	judge(task, exit, &result);
 	result.tls_failure = task->tls_failure;
-	vm_protected(vm, close_thread, &closing, error, sizeof error);
+	if (!vm_protected(vm, close_thread, &closing, error, sizeof error))
+		give_way(&closing);
 	if (exit == EXIT_KILLED || exit == EXIT_MEMORY)
 		vm->retired = true;
 	leave_scope(task);
@@ -431,6 +462,5 @@ static void end(struct task *task, enum exit exit)
 	vm->task_count--;
 	task->setup.done(task->setup.owner, &result);
 	free(closing.traceback);
-	free(task->tls_failure);
-	free(task);
+	free_task(task);
 }

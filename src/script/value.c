@@ -47,56 +47,64 @@ static json_t *build_array(lua_State *L, int index, lua_Integer count, int depth
 	return array;
 }
 
-/* [-0, +0, -] The pair on top of the stack goes into `object`. */
+/* A key, and where on the Lua stack it stands. */
+struct key {
+	const char *text;
+	int         index;
+};
+
 static int by_text(const void *one, const void *other)
 {
-	return strcmp(*(const char *const *)one, *(const char *const *)other);
+	return strcmp(((const struct key *)one)->text, ((const struct key *)other)->text);
 }
 
-/* The keys of the table in order, for Lua's own order changes from run to run. The texts are Lua's, and
- * last as long as the table does. Their number, or -1. */
-static int sorted_keys(lua_State *L, int index, const char *keys[VALUE_KEYS], struct building *building)
+/* [-0, +n, -] The keys of the table in order, for Lua's own order changes from run to run. They stay on the stack, for
+ * to make a text anew could raise. Their number, or -1. */
+static int sorted_keys(lua_State *L, int index, struct key keys[VALUE_KEYS], struct building *building)
 {
 	int count = 0;
 
 	lua_pushnil(L);
 	while (lua_next(L, index) != 0) {
 		lua_pop(L, 1);
+		if (!lua_checkstack(L, 4))
+			return -1;
 		if (lua_type(L, -1) != LUA_TSTRING)
 			building->fault = "a key of a reported table is not a text";
 		else if (count == VALUE_KEYS)
 			building->fault = "a reported table has more than 256 keys";
 		else {
-			keys[count++] = lua_tostring(L, -1);
+			keys[count++] = (struct key){ lua_tostring(L, -1), lua_gettop(L) };
+			lua_pushvalue(L, -1);
 			continue;
 		}
-		lua_pop(L, 1);
 		return -1;
 	}
 	qsort(keys, (size_t)count, sizeof *keys, by_text);
 	return count;
 }
 
-/* [-0, +0, m] */
+/* [-0, +0, -] */
 static json_t *build_object(lua_State *L, int index, int depth, struct building *building)
 {
-	const char *keys[VALUE_KEYS] __attribute__((uninitialized)); /* clearing 2 KiB each time would cost */
-	int         count = sorted_keys(L, index, keys, building);
-	json_t     *object = count >= 0 ? json_object() : NULL;
+	struct key keys[VALUE_KEYS] __attribute__((uninitialized)); /* clearing 4 KiB each time would cost */
+	int        top = lua_gettop(L), count = sorted_keys(L, index, keys, building);
+	json_t    *object = count >= 0 ? json_object() : NULL;
 
 	for (int i = 0; object && i < count; i++) {
 		json_t *value;
 
-		lua_pushstring(L, keys[i]);
+		lua_pushvalue(L, keys[i].index);
 		lua_rawget(L, index);
-		value = afford(building, strlen(keys[i])) ? build(L, lua_gettop(L), depth - 1, building)
-		                                          : NULL;
+		value = afford(building, strlen(keys[i].text)) ? build(L, lua_gettop(L), depth - 1, building)
+		                                               : NULL;
 		lua_pop(L, 1);
-		if (value && json_object_set_new_nocheck(object, keys[i], value) == 0)
+		if (value && json_object_set_new_nocheck(object, keys[i].text, value) == 0)
 			continue;
 		json_decref(object);
 		object = NULL;
 	}
+	lua_settop(L, top);
 	return object;
 }
 

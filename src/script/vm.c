@@ -69,6 +69,7 @@ static void *allocate(void *context, void *block, size_t old, size_t size)
 		vm->retired = true;
 		return NULL;
 	}
+	vm->retired = vm->retired || (!vm->trusted && vm->pool.held > 2 * VM_MEMORY);
 	moved = block ? pool_resize(&vm->pool, block, held, size) : pool_take(&vm->pool, size);
 	if (!moved && size <= held)
 		moved = block; /* larger than it has to be */
@@ -498,11 +499,11 @@ static struct vm *make(const struct catalogue *catalogue, struct loop *loop, str
 	struct vm *vm = calloc(1, sizeof *vm);
 	char       error[200];
 
-	if (!vm)
+	if (!vm || (!trusted && !vm_watch_thread())) {
+		free(vm);
 		return NULL;
+	}
 	vm->trusted = trusted;
-	if (!trusted)
-		vm_watch_thread();
 	vm->catalogue = catalogue;
 	vm->loop = loop;
 	vm->tls = tls;

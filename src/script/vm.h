@@ -35,8 +35,9 @@ struct vm {
 	struct tls_context *tls;
 	struct task        *running; /* whose coroutine is on the processor */
 	size_t              task_count;
-	bool                retired; /* a limit was broken: start no task here any more */
-	bool                trusted; /* no sandbox: see vm_new_trusted */
+	bool
+	    retired; /* a limit was broken: another state takes over once there is room for it, see states.h */
+	bool trusted; /* no sandbox: see vm_new_trusted */
 
 	size_t      memory, memory_limit, memory_peak; /* bytes */
 	const char *excess; /* the limit that the last block asked for would have broken, or NULL */

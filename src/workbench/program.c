@@ -1,6 +1,7 @@
 #include "workbench/program.h"
 
 #include "base/escape.h"
+#include "net/resolve.h"
 #include "script/conn_api.h"
 
 #include <errno.h>
@@ -236,6 +237,7 @@ struct program *program_new(const struct program_setup *setup)
 	program->scope = (struct scope){
 		.family = setup->family, .told = told, .lost = lost, .owner = program
 	};
+	resolve_prepare(1);
 	program->loop = loop_new();
 	program->tls = tls_context_new();
 	if (!program->loop || !program->tls)

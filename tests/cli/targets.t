@@ -249,9 +249,31 @@ def _():
     expect(hosts("127.0.3.0/28", "--exclude", "127.0.3.3,127.0.3.5-7", "--exclude", "127.0.3.8/29"),
            ["127.0.3.0", "127.0.3.1", "127.0.3.2", "127.0.3.4"])
     expect(hosts("127.0.3.1", "LocalHost", "--exclude", "localhost"), ["127.0.3.1"])
+    expect(hosts("127.0.3.1", "localhost.", "--exclude", "localhost"), ["127.0.3.1"])
+    expect(hosts("127.0.3.1", "localhost", "--exclude", "localhost."), ["127.0.3.1"])
     expect(hosts("::1-::4", "127.0.3.1", "--exclude", "::2-::3"), ["::1", "::4", "127.0.3.1"])
     expect(hosts("127.0.3.1", "--exclude", "127.0.0.0/8"), [])
     expect(hosts("127.0.3.4-6", "--exclude", "127.0.3.5/32,127.0.3.0/31,127.0.0.0/9,127.0.3.0/24"), [])
+
+
+@test("a list that cannot be read is told, and is no empty list")
+def _():
+    done = scan("-s", "ldap=1", "-f", "/", status=3)
+    expect_in("/:1: cannot be read", done.err)
+
+
+def catches(pid, number):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return int(re.search(r"SigCgt:\s+(\w+)", file.read()).group(1), 16) >> (number - 1) & 1
+
+
+@test("a range of which all is excluded can be interrupted")
+def _():
+    process = start("-s", "ldap=1", "::/66", "--exclude", "::/64")
+    while process.poll() is None and not catches(process.pid, signal.SIGINT):
+        pass
+    process.send_signal(signal.SIGINT)
+    expect(finish(process).status, 130, "status")
 
 
 @test("--exclude with a file: comments, commas, CRLF, lines of any length")

@@ -166,6 +166,25 @@ attack("waiting inside a callback", '("x"):gsub("x", function() conn:readline() 
 
 # --- what is said ----------------------------------------------------------------------------------------------------
 
+# All but the last bytes of memory are full, and the names of an error's fields are nowhere any more.
+attack("an error that takes memory to be told", """local ok, e
+repeat ok, e = pcall(conn.readline, conn, 0.05) until not ok
+local names, keep, n = {}, {}, 0
+for name in next, e do names[#names + 1] = name end
+for i = 1, #names do e[names[i]] = nil end
+names = nil
+local rep, char, pcall, error = string.rep, string.char, pcall, error
+for i = 1, 65536 do keep[i] = false end
+local function big(k) n = n + 1 keep[n] = rep("x", k) end
+local function small(c) for a = 128, 255 do for b = 128, 255 do n = n + 1 keep[n] = char(a, b, c) end end end
+pcall(function()
+  local k = 1 << 20
+  while k >= 64 do if not pcall(big, k) then n, k = n - 1, k >> 1 end end
+end)
+for c = 2, 60 do pcall(small, c) end
+for i = 1, 2 do n = n + 1 keep[n] = char(200 + i, 100, 99) end
+error(e)""", killed(".*memory.*"))
+
 attack("an error with bytes for the terminal", 'error("\\27[2J\\27]0;owned\\7\\u{202e}")',
        error("\x1b\\[2J\x1b\\]0;owned\x07\u202e"))
 attack("an error of a megabyte", 'error(("x"):rep(1 << 20))', error("x+"))

@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-static struct loop *loop;
+static struct loop   *loop;
+static struct failure refused;
 
 static struct {
 	int              calls;
@@ -47,7 +48,7 @@ static void keep(void *owner, const struct addresses *addresses, const struct fa
 static void look_up(const char *name, int family)
 {
 	memset(&answer, 0, sizeof answer);
-	assert_non_null(resolve_start(loop, name, family, keep, &answer));
+	assert_non_null(resolve_start(loop, name, family, keep, &answer, &refused));
 	assert_int_equal(answer.calls, 0); /* never from inside the call */
 	assert_true(resolve_under_way());
 	loop_run(loop, NULL, NULL);
@@ -92,8 +93,8 @@ static void does_not_start_with_nonsense(void **state)
 	(void)state;
 	memset(endless, 'x', sizeof endless - 1);
 	endless[sizeof endless - 1] = '\0';
-	assert_null(resolve_start(loop, endless, AF_UNSPEC, keep, &answer));
-	assert_null(resolve_start(loop, "", AF_UNSPEC, keep, &answer));
+	assert_null(resolve_start(loop, endless, AF_UNSPEC, keep, &answer, &refused));
+	assert_null(resolve_start(loop, "", AF_UNSPEC, keep, &answer, &refused));
 	assert_int_equal(answer.calls, 0);
 	assert_false(resolve_under_way());
 }
@@ -115,7 +116,7 @@ static bool until_over(void *owner)
 static void calls_nobody_once_cancelled(void **state)
 {
 	struct alarm    soon = { .ring = ring };
-	struct resolve *resolve = resolve_start(loop, "127.0.0.1", AF_UNSPEC, keep, &answer);
+	struct resolve *resolve = resolve_start(loop, "127.0.0.1", AF_UNSPEC, keep, &answer, &refused);
 
 	(void)state;
 	assert_non_null(resolve);
@@ -131,7 +132,7 @@ static void looks_up_many_at_once(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 20; i++)
-		assert_non_null(resolve_start(loop, "localhost", AF_INET, keep, &answer));
+		assert_non_null(resolve_start(loop, "localhost", AF_INET, keep, &answer, &refused));
 	while (answer.calls < 20)
 		loop_run(loop, NULL, NULL);
 	assert_false(resolve_under_way());

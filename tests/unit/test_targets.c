@@ -98,6 +98,8 @@ static bool next(struct targets *targets, struct target *target)
 			return true;
 		case TARGETS_END:
 			return false;
+		case TARGETS_AGAIN:
+			break;
 		case TARGETS_LATER:
 			usleep(1000);
 		}
