@@ -200,6 +200,8 @@ static void fail_memory(struct worker *worker, struct host *host)
 {
 	struct failure failure;
 
+	if (host->count == 0)
+		lose(worker); /* there are not even the records to say so in */
 	failure_set(&failure, PHASE_RESOLVE, "local-limit", "not enough memory");
 	fail_host(worker, host, &failure);
 }

@@ -70,7 +70,7 @@ static bool begins(const char *bytes, size_t length, const char *with)
  * also an LF, which ends a line. */
 static bool is_mysql(const unsigned char *bytes, size_t length)
 {
-	return length >= 4 && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0 &&
+	return length >= 4 && bytes[0] != 0 && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0 &&
 	       (length == 4 || bytes[4] == 10 || bytes[4] == 0xff);
 }
 

@@ -326,7 +326,7 @@ static void judge_words(const struct task *task, const char *words, size_t lengt
 
 	if (!owner && rank == GREETING_NONE)
 		owner = greeting_likeness(words, length);
-	if (owner) {
+	if (owner && strcmp(owner, task->setup.script->name) != 0) {
 		size = snprintf(text, sizeof text, "this is %s, not %s", owner, task->setup.service);
 		report_warn(task->setup.report, "wrong-protocol", text, (size_t)size);
 	}

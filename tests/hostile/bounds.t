@@ -13,12 +13,11 @@ import time
 import server
 from stage import INSTRUMENTED, SLOW, TRUST_NOBODY, Stage, same
 from fate import note
-from harness import PATIENCE, closed_port, expect, expect_in, expect_true, folder, greeter, record, run, scan, short, start, test
+from harness import CUT_SHORT, PATIENCE, Skipped, closed_port, expect, expect_in, expect_true, folder, greeter, record, run, scan, short, start, test
 
 LONG = bool(os.environ.get("SCAN_LONG"))
 SENDERS, SECONDS = (1000, 60) if LONG else (200, 4)
 PLAIN, TLS = (64, 192) if LONG else (32, 48)  # MiB
-WORSE = 8 if INSTRUMENTED else 1              # what a sanitizer adds
 
 KINDS = {7: "lines that never end", 8: "replies that never end", 17: "the character generator", 90: "replies of long lines that never end"}
 
@@ -39,11 +38,18 @@ def is_over(process):
         return False
 
 
+def own_size():
+    if INSTRUMENTED:
+        raise Skipped("a sanitizer takes memory and time of its own")
+
+
 def crowd(service, row, limit):
     """As many at a time as there may be, one after the other for a while."""
+    own_size()
     stage = Stage(service)
     process = start("--json", "-q", "-P", SENDERS, "--reply-timeout", 30, "--deadline", 60, "-s", stage.choice(),
-                    *[f"127.{variant}.{row}.0/24" for variant in range(100, 250)] * (4 if LONG else 1), env=TRUST_NOBODY, stdout=subprocess.DEVNULL)
+                    *[f"127.{variant}.{row}.0/24" for variant in range(100, 250)] * (4 if LONG else 1),
+                    env={**TRUST_NOBODY, **CUT_SHORT}, stdout=subprocess.DEVNULL)
     began = time.monotonic()
     peak = 0
     while time.monotonic() < began + SECONDS and not is_over(process):
@@ -56,7 +62,7 @@ def crowd(service, row, limit):
     expect_true(b"failed on" not in err, short(err.decode()))
     done = re.search(rb"after (\d+)", err)
     note(f"{SENDERS} servers of {KINDS[row]} ({service}) for {SECONDS} s: {peak / 1024:.1f} MiB, {int(done.group(1)) if done else '?'} done with")
-    expect_true(peak <= limit * 1024 * WORSE, f"{peak / 1024:.1f} MiB, more than {limit}")
+    expect_true(peak <= limit * 1024, f"{peak / 1024:.1f} MiB, more than {limit}")
 
 
 for number, kind in KINDS.items():
@@ -73,6 +79,7 @@ def _():
 
 
 def holders(out):
+    own_size()
     stage = Stage("http")
     process = start("--json", "-q", "-P", SENDERS, "--reply-timeout", 3, "--deadline", 4, "-s", stage.choice(),
                     *(f"127.{variant}.91.0/24" for variant in range(100, 100 + SENDERS // 200)), env=TRUST_NOBODY, stdout=out)
@@ -87,7 +94,7 @@ def holders(out):
     codes = {(record(line)["error"] or {}).get("code") for line in out}
     expect_true(codes <= {"timeout", "too-slow"}, f"errors {codes}")  # the second where this machine has much else to do
     note(f"{SENDERS} servers that hold on to 60 KiB each: {peak / 1024:.1f} MiB")
-    expect_true(peak <= 2 * PLAIN * 1024 * WORSE, f"{peak / 1024:.1f} MiB")
+    expect_true(peak <= 2 * PLAIN * 1024, f"{peak / 1024:.1f} MiB")
 
 
 @test("honest servers have the same records with and without bad ones beside them")
@@ -112,7 +119,7 @@ def _():
     def median(done):
         return statistics.median(found["ms"] for found in done.records if found["host"] in honest)
     note(f"{len(honest)} honest hosts: {median(alone):.0f} ms alone, {median(together):.0f} ms beside {len(bad)} bad ones; {seconds:.1f} s in all")
-    expect_true(seconds < (8 + 6) * SLOW, f"took {seconds:.1f} s")
+    expect_true(INSTRUMENTED or seconds < (8 + 6) * SLOW, f"took {seconds:.1f} s")
 
 
 def longest_turn(done):
@@ -124,13 +131,14 @@ def longest_turn(done):
 
 def stalls(services, rows, tls):
     """All of them at once, on one thread."""
+    own_size()
     stage = Stage(*services, tls=tls)
     hosts = [f"127.80.{row}.{case}" for row in rows if row in server.rows for case in range(1, len(server.rows[row][1]) + 1)]
     done = scan("--json", "-q", "--stats", "-j", 1, "-P", 2000, "--reply-timeout", 1, "--deadline", 2, "-s", stage.choice(), *hosts,
                 env=TRUST_NOBODY, patience=60)
     stage.process.kill()
     stage.process.communicate()
-    expect_true(longest_turn(done) <= 20 * WORSE, "20 ms are the most")
+    expect_true(longest_turn(done) <= 20, "20 ms are the most")
     with closed_port() as port:
         nobody = scan("--stats", "-j", 1, "-s", f"ssh={port}", "127.0.0.1")
     expect(descriptors(done), descriptors(nobody), "descriptors at the end")
@@ -156,7 +164,7 @@ def _():
         report("done", true)
       end }"""
     with greeter(address="0.0.0.0") as server, folder(forgetful_lua=forgetful) as path:
-        done = scan("--json", "-S", path, "-s", f"forgetful={server.port}", "127.15.0.1-100")
+        done = scan("--json", "-S", path, "-s", f"forgetful={server.port}", "127.15.0.1-100", patience=3 * PATIENCE)
     expect([found["data"] for found in done.records], [{"done": True}] * 100)
 
 

@@ -160,7 +160,7 @@ def _(asked, _):
     return Fate("", "not-protocol: said before it was asked: 220 c", banner="220-a\n220 b", starttls=starttls(asked, True, True))
 
 
-@of(46, 47, 50, 51)
+@of(46, 47, 50)
 def _(*_):
     """Whatever it says, the port is open, and nothing is said."""
     return Fate(said="")
@@ -177,6 +177,16 @@ def _(_, text):
 @of(49)
 def _(*_):
     return Fate(banner="SSH-2.0-x", said="")
+
+
+@of(51)
+def _(_, text):
+    if text.startswith(b"\x30\x82"):  # as deep as it is, its end does not come
+        return Fate(SLOW_LINE, within=REPLY + AT_ONCE)
+    words = {b"\x30\x84": "not-protocol: not an LDAP message (an element of 4294967295 bytes): 3084ffffffff",
+             b"\x30\x80": "not-protocol: not an LDAP message (an element without a length): 3080",
+             b"\x30\x0c": "refused-service: unavailable 52"}
+    return Fate("", words[text[:2]], within=REPLY + AT_ONCE)
 
 
 @of(52)
@@ -236,6 +246,7 @@ check("IMAP", ["imap"], [0, 39, 40, 41, 42], [WHOLE, SINGLE], {40})
 check("POP3", ["pop3"], [0, 43], [WHOLE, SINGLE])
 check("FTP", ["ftp"], [0, 44, 45], [WHOLE, SINGLE])
 check("connect tests", ["telnet", "kerberos", "ldap"], [0, 46, 47, 50, 51], [WHOLE])
+check("LDAP", ["rootdse"], [0, 51], [WHOLE, SINGLE], {0, 51})
 check("SSH", ["ssh"], [0, 48, 49], [WHOLE, SINGLE], {48})
 check("refusals", ["pop2", "pop3", "imap", "smtp", "ftp"], [0, 52], [WHOLE, SINGLE])
 check("HTTP", ["http", "ipp"], [0, *range(53, 59)], [WHOLE, SINGLE])

@@ -10,7 +10,6 @@ import random
 import signal
 import socket
 import struct
-import subprocess
 import tempfile
 import threading
 import time
@@ -19,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torture
 from stage import INSTRUMENTED, PATIENT, SLOW, TRUST_NOBODY, Stage, same
 from fate import note
-from harness import (PATIENCE, SCAN, Failed, Reader, Server, Skipped, closed_port, environment, expect, expect_in, expect_true,
+from harness import (CUT_SHORT, PATIENCE, Server, Skipped, closed_port, expect, expect_in, expect_true,
                      finish, folder, greeter, hear_out, record, run, scan, short, silent_port, start, test)
 from own_world import NameServer, Router, accepted, command, own_network, setting, unreachable
 
@@ -162,7 +161,8 @@ def _():
     chance = random.Random(20)
     stage = Stage("smtp", "ssh")
     for _ in range(20):
-        process = start("--json", *PATIENT, "-j", 2, "-s", stage.choice(), *[f"127.{n}.0.0/24" for n in range(100, 140)], env=TRUST_NOBODY)
+        process = start("--json", *PATIENT, "-j", 2, "-s", stage.choice(), *[f"127.{n}.0.0/24" for n in range(100, 140)],
+                        env={**TRUST_NOBODY, **CUT_SHORT})
         threading.Timer(chance.uniform(0.02, 0.6), process.send_signal, (signal.SIGINT,)).start()
         out, err = process.communicate(timeout=PATIENCE)
         for line in out.splitlines(keepends=True):
@@ -178,7 +178,7 @@ def _():
 def _():
     with tempfile.TemporaryDirectory() as path, closed_port("0.0.0.0") as port:
         command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", path)
-        done = scan("--json", "-o", path + "/out", "-s", f"ldap={port}", "127.16.0.0/18", status=3)
+        done = scan("--json", "-o", path + "/out", "-s", f"ldap={port}", "127.16.0.0/18", status=3, env=CUT_SHORT, patience=3 * PATIENCE)
         expect_in(os.strerror(errno.ENOSPC), done.err)
         with open(path + "/out", "rb") as file:
             whole = file.read().rpartition(b"\n")[0].splitlines(keepends=True)

@@ -70,7 +70,8 @@ async def honest(peer):
 
 async def answer(peer):
     """What an honest server does once it has greeted."""
-    await {"smtp": smtp, "ftp": ftp, "pop2": pop2, "pop3": pop3, "imap": imap, "http": http}.get(kind(peer), Peer.gone)(peer)
+    await {"smtp": smtp, "ftp": ftp, "pop2": pop2, "pop3": pop3, "imap": imap, "http": http,
+           "rootdse": directory}.get(kind(peer), Peer.gone)(peer)
 
 
 async def smtp(peer, extensions=(b"SIZE 1000", b"STARTTLS"), yes=b"220 go ahead\r\n"):
@@ -135,6 +136,15 @@ async def imap(peer, yes=b"OK go ahead\r\n", capabilities=b"IMAP4rev1 STARTTLS")
 async def http(peer):
     await peer.request()
     await peer.send(b"HTTP/1.1 200 OK\r\nServer: test\r\n\r\n")
+    await peer.gone()
+
+
+async def directory(peer):
+    """It has nothing to show, and no TLS."""
+    await peer.some()
+    await peer.send(b"\x30\x0c\2\1\1\x65\7\x0a\1\0\4\0\4\0")
+    await peer.some()
+    await peer.send(b"\x30\x0c\2\1\2\x78\7\x0a\1\2\4\0\4\0")
     await peer.gone()
 
 

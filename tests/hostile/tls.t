@@ -1,13 +1,11 @@
 #!/usr/bin/python3 -B
 """Rows 59 to 71: TLS that fails, is weak, is strange, or is too much; from the first byte and after STARTTLS."""
-import server
 import ssl
 import subprocess
-import threading
 
 import stage as stages
-from fate import AT_ONCE, TOO_MUCH, WORDLESS, Asked, Fate, expectations, note
-from harness import expect, expect_in, expect_true, run, scan, test
+from fate import AT_ONCE, TOO_MUCH, WORDLESS, Fate, expectations, note
+from harness import Skipped, expect_in, expect_true, run, scan, test
 from server import SECURE, SINGLE, WHOLE
 from stage import REPLY, SLOW, TRUST_NOBODY, Run, Stage
 
@@ -187,7 +185,6 @@ for what in ("RC4", "3DES", "SSLv3"):
         has = subprocess.run(["openssl", "ciphers", f"{what}:@SECLEVEL=0"], capture_output=True, check=False).returncode == 0
         expect_true(what != "SSLv3" or not ssl.HAS_SSLv3, "there is SSLv3 here, and no test for it")
         expect_true(what == "SSLv3" or not has, f"there is {what} here, and no test for it")
-        from harness import Skipped  # pylint: disable=import-outside-toplevel
         raise Skipped(f"the OpenSSL of this machine has no {what}; what comes of such a server is tested above")
 
 
