@@ -125,8 +125,8 @@ local function advertised(found)
 end
 
 -- Asks for TLS where there is a chance; false if there is nothing more to be said.
-local function look_for_tls(conn, report, offered)
-  if offered == false then
+local function look_for_tls(conn, report, offered, try_hidden)
+  if offered == false and not try_hidden then
     starttls.absent(report)
     return true
   end
@@ -157,9 +157,11 @@ return {
   fields = { "naming_contexts", "versions", "extensions", "controls", "mechanisms", "vendor", "vendor_version",
     "result", "starttls.advertised", "starttls.accepted", "starttls.handshake", "starttls_reply",
     "starttls_error.phase", "starttls_error.code", "starttls_error.message" },
-  probe = function(conn, report)
+  args = { try_hidden = { default = false, about = "ask for StartTLS also where it is not advertised" } },
+  probe = function(conn, report, args)
     if conn.service == "ldap" or conn.service == "ldaps" then return end
     local found = read_root(conn, report)
-    if found and (conn.tls or look_for_tls(conn, report, advertised(found))) then unbind(conn) end
+    if not found then return end
+    if conn.tls or look_for_tls(conn, report, advertised(found), args.try_hidden) then unbind(conn) end
   end,
 }

@@ -6,7 +6,7 @@
 local banner = require "banner"
 local starttls = require "starttls"
 
-local REASON_BYTES, SUBTYPES = 1024, 64
+local REASON_BYTES = 1024
 local VENCRYPT = 19
 
 local KINDS = {
@@ -14,9 +14,7 @@ local KINDS = {
   [19] = "VeNCrypt", [20] = "SASL", [21] = "MD5", [22] = "xvp", [30] = "DH", [113] = "MSLogonII", [129] = "RA256",
   [130] = "RAne256",
 }
-local WITH_CERTIFICATE = {
-  [260] = "X509None", [261] = "X509Vnc", [262] = "X509Plain", [263] = "X509SASL",
-}
+local WITH_CERTIFICATE = { [260] = "X509None", [261] = "X509Vnc", [262] = "X509Plain", [263] = "X509SASL" }
 local WITHOUT = { [256] = "Plain", [257] = "TLSNone", [258] = "TLSVnc", [259] = "TLSPlain", [264] = "TLSSASL" }
 
 local function name_of(kind)
@@ -35,7 +33,8 @@ end
 -- A server that will not go on says why: what comes of that counts, whatever its length should be.
 local function refuse(conn, report)
   local length = string.unpack(">I4", conn:read(4))
-  local ok, reason = pcall(conn.read, conn, math.max(1, math.min(length, REASON_BYTES)))
+  if length == 0 then return report.warn("refused-service", "no reason given") end
+  local ok, reason = pcall(conn.read, conn, math.min(length, REASON_BYTES))
   if not ok then reason = scan.is_error(reason) and reason.partial end
   report.warn("refused-service", reason or "no reason given")
 end
@@ -72,8 +71,8 @@ local function read_subtypes(conn, report)
   if conn:read(1) ~= "\0" then return nil, "not VeNCrypt 0.2" end
   local count = conn:read(1):byte()
   if count == 0 then return nil, "VeNCrypt of no kind" end
-  local subtypes = {}
-  for i = 1, math.min(count, SUBTYPES) do subtypes[i] = string.unpack(">I4", conn:read(4)) end
+  local subtypes, bytes = {}, conn:read(4 * count)
+  for i = 1, count do subtypes[i] = string.unpack(">I4", bytes, 4 * i - 3) end
   tell(report, "subtypes", subtypes, "VeNCrypt: ")
   return subtypes
 end

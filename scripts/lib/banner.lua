@@ -18,12 +18,12 @@
 -- banner.strange(report, what, line [, first])
 --   Warns "not-protocol" of a line that makes no sense here. If it is the first of all and the greeting of
 --   another protocol, there is no need to: the scan says that by itself.
--- banner.refused(report, words)
---   The server will not serve us now: its own words are the warning "refused-service", in the record only, for a
---   reader sees them anyway.
 -- banner.instead(conn, report, what, bytes)
 --   The same for bytes, the first of all, that were read where no lines are. Of text the rest of the line is read
 --   as well, as far as it comes within a second; other bytes are shown as hex, 16 at most.
+-- banner.refused(report, words)
+--   The server will not serve us now: its own words are the warning "refused-service", in the record only, for a
+--   reader sees them anyway.
 local banner = {}
 
 local PATIENCE, ENOUGH, SHOWN = 1, 4, 16

@@ -62,8 +62,8 @@ end
 function starttls.upgrade(conn, report, advertised)
   local ok, fault = pcall(conn.starttls, conn)
   if ok then
-    local hidden = advertised == false and ", though not advertised" or ""
-    record(report, advertised, true, true, "TLS available" .. hidden .. ".")
+    local text = advertised == false and "TLS available, though not advertised." or "TLS available."
+    record(report, advertised, true, true, text)
   elseif scan.is_error(fault) and fault.phase == "deadline" then
     out_of_time(report, fault, advertised)
   elseif scan.is_error(fault) then

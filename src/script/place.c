@@ -1,13 +1,13 @@
 #include "script/place.h"
 
-#include <ctype.h>
 #include <lua.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-/* A recursion that went astray is that deep; the stack is walked from its top for each level that is asked for. */
-enum { LEVELS = 64 };
+/* No more of the stack is looked at: a recursion that went astray may be far deeper, and each level that is asked for is
+ * looked for from the top. */
+enum { LEVELS = 100 };
 
 static bool running_line(lua_State *L, int level, lua_Debug *place)
 {
@@ -29,45 +29,31 @@ void place_innermost(lua_State *L, char *text, size_t size)
 			write_place(&place, text, size);
 }
 
-/* How many levels there are: found by doubling, and then by halves. */
-static int depth(lua_State *L)
+/* The outermost function of Lua; false: there is none, or it is too far away. */
+static bool outermost(lua_State *L, lua_Debug *own)
 {
 	lua_Debug place;
-	int       there = 0, beyond = 1;
+	bool      found = false;
 
-	while (lua_getstack(L, beyond, &place)) {
-		there = beyond;
-		beyond *= 2;
+	for (int level = 0; level <= LEVELS && running_line(L, level, &place); level++) {
+		if (level == LEVELS)
+			return false;
+		if (place.currentline > 0) {
+			*own = place;
+			found = true;
+		}
 	}
-	while (beyond - there > 1) {
-		int middle = there + (beyond - there) / 2;
-
-		if (lua_getstack(L, middle, &place))
-			there = middle;
-		else
-			beyond = middle;
-	}
-	return beyond;
-}
-
-/* The outermost function of Lua; false: there is none. */
-static bool outermost(lua_State *L, lua_Debug *place)
-{
-	int last = depth(L) - 1;
-
-	for (int level = last; level >= 0 && level > last - LEVELS; level--)
-		if (running_line(L, level, place) && place->currentline > 0)
-			return true;
-	return false;
+	return found;
 }
 
 void place_own(lua_State *L, char *text, size_t size)
 {
 	lua_Debug own, place;
 
-	text[0] = '\0';
-	if (!outermost(L, &own))
+	if (!outermost(L, &own)) {
+		place_innermost(L, text, size);
 		return;
+	}
 	write_place(&own, text, size);
 	for (int level = 0; level < LEVELS && running_line(L, level, &place); level++) {
 		if (place.currentline > 0 && place.source == own.source) {

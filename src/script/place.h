@@ -15,7 +15,8 @@ enum { PLACE_TEXT = 200 };
 /* The innermost line that was running; "" if there is none. [-0, +0, -] */
 void place_innermost(struct lua_State *L, char *text, size_t size);
 
-/* The same of the file to which the outermost function belongs: the script itself, and no library. [-0, +0, -] */
+/* The same of the file to which the outermost function belongs: the script itself, and no library. Where that is far
+ * away, in a recursion that went astray, it is the innermost after all. [-0, +0, -] */
 void place_own(struct lua_State *L, char *text, size_t size);
 
 /* What was raised, with where. Lua's own errors say it already, those from C do not. [-0, +0, -] */

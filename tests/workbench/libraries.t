@@ -117,6 +117,14 @@ local ber = require "ber"
 print(ber.number({ tag = 2, value = "" }), ber.number({ tag = 2, value = ("x"):rep(9) }), ber.number({ tag = 0x30 }))
 """, "nil\tnil\tnil")
 
+prints("Kerberos: an error of a key distribution centre (RFC 4120 section 5.9.1)", """
+local ber = require "ber"
+local answer = ber.decode(scan.unhex("7e563054a003020105a10302011ea411180f32303236303130313132303030305aa50302012aa603020106a90b1b095343414e2e54455354aa1e301ca003020102a11530131b066b72627467741b095343414e2e54455354"))
+local fields = {}
+for _, field in ipairs(answer[1]) do fields[field.tag & 0x1f] = field[1] end
+print(answer.tag & 0x1f, ber.number(fields[6]), fields[9].value, fields[4].value, fields[10][2][1][1].value)
+""", "30\t6\tSCAN.TEST\t20260101120000Z\tkrbtgt")
+
 prints("one element is read from a connection, and nothing behind it", """
 local ber = require "ber"
 local conn = served(scan.unhex("3003020105"), "220 next\\r\\n")
