@@ -48,6 +48,29 @@ static const struct entry entries[] = {
 	{ "scan", "scan", "connect, listen, spawn, ...: :help scan.connect" },
 };
 
+static const char overview[] =
+    "Lua, line by line; the value of an expression is shown. What is said\n"
+    "is shown at once: C are we, S is the server, T is TLS. Ctrl-C ends a wait.\n"
+    "  :open [HOST:PORT] [tls|plain]  connect, or connect anew; conn is it\n"
+    "  :close                         close conn\n"
+    "  :tls                           upgrade conn, after the server's go-ahead\n"
+    "  :cert                          what TLS and the certificate of conn are\n"
+    "  :hex [on|off]                  bytes that came last; on: of all that is said\n"
+    "  :save NAME                     write what was said as a probe and its test\n"
+    "  :help NAME                     what a command or one of the names below is\n"
+    "  :quit                          leave; so does Ctrl-D\n"
+    "The names of the API; Tab completes them:\n"
+    "  conn:     readline read write starttls close\n"
+    "  conn.     host address port local_address unread tls service\n"
+    "  scan.     connect resolve listen pair spawn sleep now escape is_error classify\n"
+    "  listener: accept close     listener.  address port     task:  join\n"
+    "Try: conn:write(\"HELP\\r\\n\"), then conn:readline()\n";
+
+const char *help_overview(void)
+{
+	return overview;
+}
+
 const struct entry *help_entry(size_t n)
 {
 	return n < sizeof entries / sizeof *entries ? &entries[n] : NULL;

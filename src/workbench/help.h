@@ -16,4 +16,7 @@ const struct entry *help_entry(size_t n);
 /* By name, or by its last part: "scan.connect", "conn:readline", "readline". NULL: there is none. */
 const struct entry *help_find(const char *name);
 
+/* All at a glance: lines that fit into a terminal of 80 columns and 24 rows. */
+const char *help_overview(void);
+
 #endif

@@ -229,6 +229,8 @@ static bool run(struct shell *shell, bool show)
 			program_inspect(shell->program, show_results, shell);
 		return true;
 	}
+	if (end == TASK_CANCELLED && prompt_attended(shell->prompt))
+		putchar('\n'); /* behind ^C */
 	program_complain(shell->program, "");
 	if (end != TASK_CANCELLED)
 		explain(shell, end);
@@ -363,13 +365,10 @@ static void command_help(struct shell *shell, char *words)
 		printf("%s\n  %s\n", entry->form, entry->about);
 		return;
 	}
-	if (*words) {
+	if (*words)
 		say("there is no help on that; :help lists what there is");
-		return;
-	}
-	puts("Lua, line by line; an expression is shown. conn is the open connection.");
-	for (size_t n = 0; (entry = help_entry(n)) != NULL; n++)
-		printf("  %-37s %s\n", entry->form, entry->about);
+	else
+		fputs(help_overview(), stdout);
 }
 
 static void command_quit(struct shell *shell, char *words)
