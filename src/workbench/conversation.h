@@ -172,6 +172,7 @@ enum { CONVERSATION_CONNECTIONS = 9, CONVERSATION_FACTS = 5 };
 struct conversation {
 	char            *path;
 	struct head      head;
+	unsigned         service_line, script_line, argument_lines[CONVERSATION_ARGUMENTS];
 	struct fact      facts[CONVERSATION_FACTS]; /* {host}, ...; the last has no name */
 	char             port[8], address[ADDRESS_TEXT], local[ADDRESS_TEXT];
 	struct turn     *turns;
@@ -182,6 +183,9 @@ struct conversation {
 	unsigned         record_line;
 	unsigned         last_line;
 };
+
+/* So many faults of a file are told. */
+enum { CONVERSATION_PROBLEMS = 20 };
 
 /* Read a file. False: each of `problems`' lines is one, "path:line: what is wrong". Either way
  * conversation_free frees. */
