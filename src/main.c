@@ -14,6 +14,7 @@
 #include "workbench/replay.h"
 #include "workbench/scaffold.h"
 #include "workbench/shell.h"
+#include "workbench/types.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -47,7 +48,7 @@ enum status {
 /* From so many hosts on, a summary follows. */
 enum { MANY_HOSTS = 16 };
 
-enum { PATH_TEXT = 4096, ERROR_TEXT = 1024, LISTING = 1024 * 1024 };
+enum { PATH_TEXT = 4096, ERROR_TEXT = 1024, LISTING = 1024 * 1024, TYPES_ROOM = 64 * 1024 };
 
 /* --- small things ---------------------------------------------------------------------------- */
 
@@ -642,6 +643,18 @@ static enum status with_scripts(const struct options *options)
 	return status;
 }
 
+static enum status show_types(void)
+{
+	struct buffer text;
+	enum status   status;
+
+	buffer_init(&text, TYPES_ROOM);
+	types_write(&text);
+	status = show(buffer_bytes(&text), buffer_length(&text));
+	buffer_free(&text);
+	return status;
+}
+
 static enum status act(const struct options *options)
 {
 	const char *text;
@@ -659,6 +672,8 @@ static enum status act(const struct options *options)
 	case ACTION_SCHEMA:
 		text = json_schema();
 		break;
+	case ACTION_TYPES:
+		return show_types();
 	case ACTION_REPLAY:
 		return replay(options);
 	case ACTION_CHECK:
