@@ -223,6 +223,13 @@ def see_record(text, command, transcript, folder):
     return faults if seen == wanted else faults + ["expected:", json.dumps(wanted), "seen:", json.dumps(seen)]
 
 
+def see_json(text):
+    try:
+        return [] if json.loads(text) else ["it is empty"]
+    except ValueError as error:
+        return [str(error)]
+
+
 def see_lua(text, mark, folder):
     name = mark.split()[1] if mark else "fragment.lua"
     if not mark:
@@ -257,7 +264,7 @@ def examples(path):
                                       env={**os.environ, "PATH": f"{Path(SCAN).parent}:{os.environ['PATH']}"})
                 yield f"{name} {text.strip()}", [done.stderr] if done.returncode or done.stderr else []
             elif language == "json" and mark.startswith("file "):
-                yield f"{name} {mark}", [] if json.loads(text) else ["it is empty"]
+                yield f"{name} {mark}", see_json(text)
             elif language == "conversation":
                 Path(folder, mark.split()[1]).write_text(text, encoding="utf-8")
                 conversations.append(mark)
