@@ -239,6 +239,12 @@ static void list_names(const struct completion *completion)
 	fflush(stdout);
 }
 
+/* Where no name has begun there is nothing to complete: a tab, such as those of pasted code, indents. */
+static bool indents(const LineInfo *line)
+{
+	return line->cursor == line->buffer || strchr(" ,;(){}[]=\"'", line->cursor[-1]);
+}
+
 static unsigned char complete(EditLine *editor, int key)
 {
 	const LineInfo   *line = el_line(editor);
@@ -247,6 +253,8 @@ static unsigned char complete(EditLine *editor, int key)
 	size_t            common;
 
 	(void)key;
+	if (indents(line))
+		return el_insertstr(editor, "  ") == 0 ? CC_REFRESH : CC_ERROR;
 	complete_line(of_editor(editor)->program, line->buffer, (size_t)(line->cursor - line->buffer),
 	              &completion);
 	if (completion.count == 0)

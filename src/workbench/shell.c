@@ -386,19 +386,28 @@ static const struct command {
 	{ "help", command_help }, { "quit", command_quit },
 };
 
-/* By its name or the beginning of it that no other has. */
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+/* By its name or the beginning of it that no other has; else it is said why there is none. */
 static const struct command *find_command(const char *name, size_t length)
 {
 	const struct command *found = NULL;
+	char                  words[WORDS];
 
-	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+	for (size_t i = 0; i < COMMANDS && length > 0; i++) {
 		if (strncmp(commands[i].name, name, length) != 0)
 			continue;
-		if (found)
+		if (found) {
+			snprintf(words, sizeof words, ":%.*s could be :%s or :%s", (int)length, name,
+			         found->name, commands[i].name);
+			say(words);
 			return NULL;
+		}
 		found = &commands[i];
 	}
-	return length > 0 ? found : NULL;
+	if (!found)
+		say("no such command; :help lists them");
+	return found;
 }
 
 static void run_command(struct shell *shell, const char *line)
@@ -407,9 +416,7 @@ static void run_command(struct shell *shell, const char *line)
 	const struct command *command = find_command(line, length);
 	char                 *words = strdup(line + length + strspn(line + length, " \t"));
 
-	if (!command) {
-		say("no such command; :help lists them");
-	} else if (words) {
+	if (command && words) {
 		size_t end = strlen(words);
 
 		while (end > 0 && strchr(" \t\r", words[end - 1]))

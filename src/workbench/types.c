@@ -30,7 +30,7 @@ static const char facts[] = "\n---@class scan.tls\n"
 			    "---@field problems? string[]\n"
 			    "---@field settings string\n"
 			    "---@field handshake boolean\n"
-			    "---@field client_certificate? string\n";
+			    "---@field client_certificate? boolean\n";
 
 /* In the order in which they stand in the file; `more` stands behind the class's name. */
 static const struct group {

@@ -292,6 +292,15 @@ def _():
         terminal.wait(r":open \[HOST:PORT\]")
 
 
+@test("Tab where no name has begun indents, so that code can be pasted as it is")
+def _():
+    with Terminal("-i") as terminal:
+        terminal.wait(PROMPT)
+        terminal.type("for i = 1, 2 do\r\tprint('pasted', i,\t1)\rend\r")
+        said = terminal.wait(r"pasted\t?1\s+1\npasted\t?2\s+1\n> $|_VERSION")
+        expect_not_in("_VERSION", said)
+
+
 @test("the history is there the next time, of the user alone, and without what begins with a space")
 def _():
     with folder() as home:
@@ -556,6 +565,7 @@ def _():
     asked = [":help " + name for name in names] + [":help :" + name for name in commands]
     done = scan("-i", text="\n".join(asked).encode() + b"\n:help nosuch\n:nosuch\n")
     expect(done.err, "there is no help on that; :help lists what there is\nno such command; :help lists them\n")
+    expect(scan("-i", text=b":c\n").err, ":c could be :close or :cert\n")
     expect(done.out.count("\n  "), len(asked), "answers")
     overview = scan("-i", text=b":help\n").out.splitlines()
     expect_true(len(overview) < 23 and max(map(len, overview)) <= 80, "it does not fit into a terminal")
