@@ -523,6 +523,19 @@ def _():
         terminal.wait(r'\n"half whole"\n')
 
 
+@test("without libedit it compiles, and is as on a dumb terminal")
+def _():
+    top = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+    compiler = os.environ.get("CC", "cc")
+    flags = subprocess.run([top + "/vendor/deps", "flags", "build"], env={**os.environ, "CC": compiler}, capture_output=True, text=True,
+                           check=True).stdout.split()
+    expect_true(not any("LIBEDIT" in flag for flag in flags), "these are the flags of libedit, too")
+    done = subprocess.run([compiler, "-std=c11", "-D_GNU_SOURCE", "-Isrc", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+                           *[flag for flag in flags if flag[:2] != "-l"], "src/workbench/prompt.c"], cwd=top, capture_output=True,
+                          text=True, check=False)
+    expect(done.stderr, "")
+
+
 @test("a pipe gets values on standard output, the conversation on standard error, and no prompt")
 def _():
     with Server(smtp) as server:
