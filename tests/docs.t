@@ -444,10 +444,13 @@ def named(title, pattern):
     return {name for cell in rows(section(GUIDE, title)) for name in re.findall(pattern, cell)}
 
 
+def facts_of_conn():
+    return set(re.findall(r'"(\w+)"', re.search(r"facts\[\] = \{(.*?)\}", read("src/script/conn_api.c"), re.DOTALL)[1]))
+
+
 def api_is_documented():
-    fields = set(re.findall(r'"(\w+)"', re.search(r"facts\[\] = \{(.*?)\}", read("src/script/conn_api.c"), re.DOTALL)[1]))
     return (differ("conn:", named("conn", r"^conn:(\w+)\("), registered("src/script/conn_api.c"))
-            + differ("conn.", named("conn", r"^conn\.(\w+)$"), fields)
+            + differ("conn.", named("conn", r"^conn\.(\w+)$"), facts_of_conn())
             + differ("scan.", named("scan", r"^scan\.(\w+)\(") | named("By hand", r"^scan\.(\w+)\("), registered("src/script/scan_api.c")))
 
 
@@ -513,7 +516,7 @@ def types_are_what_there_is():
     serve, load = read("src/script/serve_api.c"), read("src/script/load.c")
     known = {name for names in re.findall(r"known\[\] = \{(.*?)NULL\s*\};", load, re.DOTALL) for name in re.findall(r'"(\w+)"', names)}
     return (differ("conn:", of("conn"), registered("src/script/conn_api.c"))
-            + differ("conn.", set(fields["scan.conn"]), set(re.findall(r'strcmp\(field, "(\w+)"\)', read("src/script/conn_api.c"))))
+            + differ("conn.", set(fields["scan.conn"]), facts_of_conn())
             + differ("scan.", of("scan"), set(scan("-e", "for k in pairs(scan) do print(k) end").stdout.split()))
             + differ("listener:", of("listener"), registered("src/script/serve_api.c"))
             + differ("listener.", set(fields["scan.listener"]), set(re.findall(r'"(\w+)"', re.search(r"facts\[\] = \{(.*?)\}", serve).group(1))))

@@ -24,14 +24,18 @@ static const struct entry entries[] = {
 	  "rest of it is dropped. The last bytes before the server closes count as a line.",
 	  "conn", "@param seconds? number\n@return string line\n@return true? cut" },
 	{ "readuntil", "conn:readuntil(pattern [, list [, seconds]])",
-	  "Lines up to the first that fits the pattern, that one too, as a list. They join `list` where there is one, which "
-	  "also has those that came before an error. A second result is `true` if a line was cut. It ends early when the list "
+	  "Lines up to the first that fits the pattern, that one too, as a list. They join `list` where "
+	  "there is one, which "
+	  "also has those that came before an error. A second result is `true` if a line was cut. It ends "
+	  "early when the list "
 	  "has 128 lines or 16 KiB have come: the last line tells.",
 	  "conn",
-	  "@param pattern string\n@param list? string[]\n@param seconds? number\n@return string[] lines\n@return true? cut" },
+	  "@param pattern string\n@param list? string[]\n@param seconds? number\n@return string[] "
+	  "lines\n@return true? cut" },
 	{ "readwhile", "conn:readwhile(pattern [, list [, seconds]])",
 	  "The same up to the first line that does not fit.", "conn",
-	  "@param pattern string\n@param list? string[]\n@param seconds? number\n@return string[] lines\n@return true? cut" },
+	  "@param pattern string\n@param list? string[]\n@param seconds? number\n@return string[] "
+	  "lines\n@return true? cut" },
 	{ "read", "conn:read([n [, seconds]])",
 	  "Exactly n bytes, at most 65,536. Without n: what has arrived, at least one byte.", "conn",
 	  "@param n? integer\n@param seconds? number\n@return string bytes" },
