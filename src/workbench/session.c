@@ -226,7 +226,7 @@ static void put_report(struct buffer *out, const struct session *session)
 		buffer_format(out, "R: %.*s\n", (int)length, bytes);
 	else if (first_line(session, &bytes, &length))
 		buffer_text(out, "R: {any}\n");
-	buffer_text(out, handshake_failed(session) ? "R= {\"error\": {\"phase\": \"tls\"}}\n"
+	buffer_text(out, handshake_failed(session) ? "R: [tls] {any}\nR= {\"error\": {\"phase\": \"tls\"}}\n"
 	                                           : "R= {\"error\": null}\n");
 }
 

@@ -218,6 +218,24 @@ static void explain(struct shell *shell, enum task_end end)
 		                 : "There is no connection. :open HOST:PORT opens one.");
 }
 
+static enum load load(struct shell *shell, const char *before, const char *code, size_t length)
+{
+	return program_load(
+	    shell->program,
+	    &(struct piece){ .name = "stdin", .before = before, .code = code, .length = length });
+}
+
+/* Nothing can be said on a connection whose handshake was left in the middle. */
+static void give_up_handshake(struct shell *shell)
+{
+	const char code[] = "conn:close()";
+
+	if (load(shell, NULL, code, sizeof code - 1) == LOAD_DONE)
+		program_run(shell->program);
+	program_inspect(shell->program, find_conn, shell);
+	note_end(shell);
+}
+
 /* Run what was loaded and show what came of it. */
 static bool run(struct shell *shell, bool show)
 {
@@ -234,14 +252,9 @@ static bool run(struct shell *shell, bool show)
 	program_complain(shell->program, "");
 	if (end != TASK_CANCELLED)
 		explain(shell, end);
+	else if (is_open(shell) && conn_securing(shell->main->conn))
+		give_up_handshake(shell);
 	return false;
-}
-
-static enum load load(struct shell *shell, const char *before, const char *code, size_t length)
-{
-	return program_load(
-	    shell->program,
-	    &(struct piece){ .name = "stdin", .before = before, .code = code, .length = length });
 }
 
 static bool run_code(struct shell *shell, const char *code, bool show)

@@ -403,6 +403,33 @@ conn:readline() conn:write("BYTES\r\n") conn:read(256)
         scan("--replay", path + "/secure.conversation", path + "/bytes.conversation")
 
 
+@test("behind a handshake that failed the connection is over, at once and each time with the same words")
+def _():
+    with folder() as path, Server(smtp) as server:
+        begun = time.monotonic()
+        done = scan("-i", f"127.0.0.1:{server.port}", cwd=path,
+                    text=b"conn:readline()\n:tls\nconn:readline()\nconn:write('x')\n:tls\n:save broken\n:open\nconn:readline()\n")
+        expect_true(time.monotonic() - begun < 5, "it was waited for nothing")
+        expect(done.out, '"220 fake.example ESMTP"\n' * 2)
+        words = "the server answered in plain text: 500 what?"
+        expect(done.err.count(f"stdin:1: [tls] {words}\n"), 4)
+        expect(done.err.count(f" T: {words}\n"), 1)
+        expect(done.err.count("The connection is over. :open opens it again.\n"), 1)
+        scan("--replay", path + "/broken.conversation")
+
+
+@test("a handshake that Ctrl-C ends takes the connection with it")
+def _():
+    with Talker() as server, Terminal("-i", f"127.0.0.1:{server.port}") as terminal:
+        terminal.wait(r"S: hello\n> $")
+        terminal.line("conn:readline()", r'"hello"\n')
+        terminal.type("print('begins') conn:starttls()\r")
+        terminal.wait(r"\nbegins\n")
+        terminal.type("\x03")
+        terminal.wait(r"interrupted\n.* - closed\nThe connection is over\. :open opens it again\.\n> $")
+        terminal.line("conn:write('x')", r"conn is closed\nThere is no connection\. :open opens it again\.\n")
+
+
 @test(":save after an upgrade that was refused here: what was said, without it")
 def _():
     with folder() as path, Server(smtp) as server:
