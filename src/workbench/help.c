@@ -73,8 +73,9 @@ static const struct entry entries[] = {
 	  "number; "
 	  "`false` prints nothing. A later report under the same key replaces the earlier in the record.",
 	  NULL, NULL },
-	{ "warn", "report.warn(code, text [, show])", "Adds to the record's `warnings`, and prints `warning: text`; `false` prints nothing.",
-	  "report", "@param code string\n@param text string\n@param show? boolean" },
+	{ "warn", "report.warn(code, text [, show])",
+	  "Adds to the record's `warnings`, and prints `warning: text`; `false` prints nothing.", "report",
+	  "@param code string\n@param text string\n@param show? boolean" },
 
 	{ "connect", "scan.connect(host, port [, options])",
 	  "A connection to any host. In probes it is `scan.connect(port [, options])`, to the same address. "
@@ -89,7 +90,8 @@ static const struct entry entries[] = {
 	  "@return number seconds" },
 	{ "escape", "scan.escape(text)", "The text as the report would print it.", "scan",
 	  "@param text string\n@return string shown" },
-	{ "hex", "scan.hex(bytes)", "Two digits a byte.", "scan", "@param bytes string\n@return string text" },
+	{ "hex", "scan.hex(bytes)", "Two digits a byte.", "scan",
+	  "@param bytes string\n@return string text" },
 	{ "unhex", "scan.unhex(text)", "The bytes; `nil` for a text that is not hex.", "scan",
 	  "@param text string\n@return string? bytes" },
 	{ "base64", "scan.base64(bytes)", "Base64 (RFC 4648), padded, in one line.", "scan",
