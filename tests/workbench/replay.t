@@ -304,6 +304,15 @@ def _():
 
 # --- time ------------------------------------------------------------------------------------------------------------
 
+@test("many words under TLS are cut, too, and stay within what a client takes of records")
+def _():
+    words = "".join(f"S: line {i} {'x' * 60}\n" for i in range(400))
+    text = "T: starttls\n" + words + "C: BYE\nS: bye\n"
+    body = 'conn:starttls() for i = 1, 400 do conn:readline() end conn:write("BYE\\r\\n") report("end", conn:readline())'
+    expect_in("ok x.conversation", mine(body, text + "\nR: bye\n"))
+    expect_in("in pieces of 1 byte it is not the same", mine('conn:starttls() report("end", conn:read())', "T: starttls\n" + words, status=1))
+
+
 @test("time is pretended: a silent server costs none, and time-outs are exact")
 def _():
     began = time.monotonic()
