@@ -425,17 +425,16 @@ static const struct command *find_command(const char *name, size_t length)
 
 static void run_command(struct shell *shell, const char *line)
 {
-	size_t                length = strcspn(line, " \t");
+	size_t                length = strcspn(line, " \t"), end;
 	const struct command *command = find_command(line, length);
-	char                 *words = strdup(line + length + strspn(line + length, " \t"));
+	char                 *words = command ? strdup(line + length + strspn(line + length, " \t")) : NULL;
 
-	if (command && words) {
-		size_t end = strlen(words);
-
-		while (end > 0 && strchr(" \t\r", words[end - 1]))
-			words[--end] = '\0';
-		command->run(shell, words);
-	}
+	if (!words)
+		return;
+	end = strlen(words);
+	while (end > 0 && strchr(" \t\r", words[end - 1]))
+		words[--end] = '\0';
+	command->run(shell, words);
 	free(words);
 }
 
