@@ -303,12 +303,13 @@ static enum status run(const struct scan *scan, struct output *output, struct wr
 }
 
 /* The same, with the conversations written to files. */
-static enum status run_recorded(const char *folder, const struct scan *plan, struct output *output,
+static enum status run_recorded(const struct options *options, const struct scan *plan, struct output *output,
                                 struct writer *writer)
 {
 	struct scan    scan = *plan;
 	char           error[PATH_TEXT + ERROR_TEXT];
-	struct record *record = record_new(folder, plan->settings, &plan->listener, error, sizeof error);
+	struct record *record = record_new(options->record, plan->settings, options->scripts.word,
+	                                   options->scripts.count, &plan->listener, error, sizeof error);
 	enum status    status;
 	int            write_error;
 
@@ -321,7 +322,7 @@ static enum status run_recorded(const char *folder, const struct scan *plan, str
 	write_error = record_free(record);
 	if (write_error == 0)
 		return status;
-	snprintf(error, sizeof error, "cannot write all conversations to %s: %s", folder,
+	snprintf(error, sizeof error, "cannot write all conversations to %s: %s", options->record,
 	         strerror(write_error));
 	complain(error);
 	return status < STATUS_SIGNAL ? STATUS_INCOMPLETE : status;
@@ -394,7 +395,7 @@ static enum status deliver_to(struct writer *writer, const struct options *optio
 		return usage("not enough memory");
 	}
 	listened.listener = output_listener(output);
-	status = options->record ? run_recorded(options->record, &listened, output, writer)
+	status = options->record ? run_recorded(options, &listened, output, writer)
 	                         : run(&listened, output, writer);
 	output_free(output);
 	return status;

@@ -17,7 +17,7 @@
  * Lines that are empty or begin with # are comments. The first lines are the head, NAME: VALUE:
  *
  *	service        the service whose probe is run; must be there
- *	script         a probe's file, beside this one, for a service that is not among the scripts
+ *	script         a probe's file, as seen from here, for a service that is not among the scripts
  *	port           of the server; left out: the service's own
  *	host           the target as a user would name it; left out: server.example
  *	address        the server's; left out: 192.0.2.7
