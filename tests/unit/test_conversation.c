@@ -248,9 +248,10 @@ static void a_head_holds_what_can_be(void **state)
 	                "x.conversation:6: wants seconds above 0, not \"86401\"\n"
 	                "x.conversation:7: wants PROBE.NAME=VALUE, not \"ehlo=me\"\n"
 	                "x.conversation:8: wants PROBE.NAME=VALUE, not \"smtp.ehlo\"\n"
-	                "x.conversation:8: the head has no \"service:\"\n");
-	expect_problems(many, "x.conversation:33: more than 32 arguments\n"
-	                      "x.conversation:33: the head has no \"service:\"\n");
+	                "x.conversation:8: the head has no \"service: NAME\", whose probe is to be run\n");
+	expect_problems(many,
+	                "x.conversation:33: more than 32 arguments\n"
+	                "x.conversation:33: the head has no \"service: NAME\", whose probe is to be run\n");
 }
 
 static void problems_name_the_way_out(void **state)
