@@ -14,6 +14,7 @@
 #include "workbench/replay.h"
 #include "workbench/scaffold.h"
 #include "workbench/shell.h"
+#include "workbench/types.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -47,7 +48,7 @@ enum status {
 /* From so many hosts on, a summary follows. */
 enum { MANY_HOSTS = 16 };
 
-enum { PATH_TEXT = 4096, ERROR_TEXT = 1024, LISTING = 1024 * 1024 };
+enum { PATH_TEXT = 4096, ERROR_TEXT = 1024, LISTING = 1024 * 1024, TYPES_ROOM = 64 * 1024 };
 
 /* --- small things ---------------------------------------------------------------------------- */
 
@@ -305,12 +306,13 @@ static enum status run(const struct scan *scan, struct output *output, struct wr
 }
 
 /* The same, with the conversations written to files. */
-static enum status run_recorded(const char *folder, const struct scan *plan, struct output *output,
+static enum status run_recorded(const struct options *options, const struct scan *plan, struct output *output,
                                 struct writer *writer)
 {
 	struct scan    scan = *plan;
 	char           error[PATH_TEXT + ERROR_TEXT];
-	struct record *record = record_new(folder, plan->settings, &plan->listener, error, sizeof error);
+	struct record *record = record_new(options->record, plan->settings, options->scripts.word,
+	                                   options->scripts.count, &plan->listener, error, sizeof error);
 	enum status    status;
 	int            write_error;
 
@@ -323,7 +325,7 @@ static enum status run_recorded(const char *folder, const struct scan *plan, str
 	write_error = record_free(record);
 	if (write_error == 0)
 		return status;
-	snprintf(error, sizeof error, "cannot write all conversations to %s: %s", folder,
+	snprintf(error, sizeof error, "cannot write all conversations to %s: %s", options->record,
 	         strerror(write_error));
 	complain(error);
 	return status < STATUS_SIGNAL ? STATUS_INCOMPLETE : status;
@@ -396,7 +398,7 @@ static enum status deliver_to(struct writer *writer, const struct options *optio
 		return usage("not enough memory");
 	}
 	listened.listener = output_listener(output);
-	status = options->record ? run_recorded(options->record, &listened, output, writer)
+	status = options->record ? run_recorded(options, &listened, output, writer)
 	                         : run(&listened, output, writer);
 	output_free(output);
 	return status;
@@ -645,6 +647,18 @@ static enum status with_scripts(const struct options *options)
 	return status;
 }
 
+static enum status show_types(void)
+{
+	struct buffer text;
+	enum status   status;
+
+	buffer_init(&text, TYPES_ROOM);
+	types_write(&text);
+	status = show(buffer_bytes(&text), buffer_length(&text));
+	buffer_free(&text);
+	return status;
+}
+
 static enum status act(const struct options *options)
 {
 	const char *text;
@@ -662,6 +676,8 @@ static enum status act(const struct options *options)
 	case ACTION_SCHEMA:
 		text = json_schema();
 		break;
+	case ACTION_TYPES:
+		return show_types();
 	case ACTION_REPLAY:
 		return replay(options);
 	case ACTION_CHECK:

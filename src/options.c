@@ -78,6 +78,7 @@ static const struct option table[] = {
 	{ "new", 0, SUBJECT, FIELD(subject), "a name for the probe", 0, ACTION_NEW },
 	{ "port", 0, WHOLE, FIELD(port), "a port", 1, 65535 },
 	{ "schema", 0, ACTION, FIELD(action), NULL, 0, ACTION_SCHEMA },
+	{ "types", 0, ACTION, FIELD(action), NULL, 0, ACTION_TYPES },
 	{ "eval", 'e', SUBJECT, FIELD(subject), "Lua code", 0, ACTION_EVAL },
 	{ "run", 0, SUBJECT, FIELD(subject), "a file of Lua code", 0, ACTION_RUN },
 	{ "interactive", 'i', ACTION, FIELD(action), NULL, 0, ACTION_SHELL },
@@ -676,6 +677,7 @@ const char *options_help(void)
 	       "      --list              the services and groups\n"
 	       "      --describe NAME     one probe: its services, its arguments\n"
 	       "      --schema            the JSON schema of the records of --json\n"
+	       "      --types             the API in Lua's annotations, for editors\n"
 	       "\n"
 	       "  -h, --help              this text\n"
 	       "  -V, --version           the version\n"

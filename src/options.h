@@ -12,6 +12,7 @@ enum action {
 	ACTION_HELP,
 	ACTION_VERSION,
 	ACTION_SCHEMA,
+	ACTION_TYPES,
 	ACTION_LIST,
 	ACTION_DESCRIBE, /* .subject names the probe */
 	ACTION_REPLAY,   /* .targets are files; at least one */

@@ -3,10 +3,14 @@
 
 Marks in README.md and scripts/README.md, which a reader of the page does not see, tell how an example is run:
 
-    <!-- file NAME -->   the Lua block that follows is a file of that name
+    <!-- file NAME -->   the block that follows is a file of that name: a probe, or a conversation, which must pass
+    <!-- wrong NAME -->  a conversation that must not
+    <!-- program NAME -->  a Lua block that is a program
+    <!-- status N -->    the command in the text block that follows ends with this status
     <!-- server          the command in the text block that follows meets this server: a transcript as in
     S: hello             conversations/fake.py, or the name of one of TRANSCRIPTS. "--- SERVICE" begins the part of a
     -->                  service where there are several, or another connection to the same one
+    <!-- shell           the same for a session of -i, whose input are the lines behind "> "
 
 A Lua block without a mark is part of a probe's function, and must compile. A text block that begins with "$ scan" is
 run beside the files so far, and must give what follows; "..." stands for any lines. A JSON block is the record of that
@@ -75,7 +79,7 @@ def read(path):
 
 
 def scan(*words, **more):
-    return subprocess.run([SCAN, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+    return subprocess.run([SCAN, *words], input=more.pop("input", ""), capture_output=True, text=True, timeout=60,
                           check=False, env={**fake.ENVIRONMENT, "SCAN_SCRIPTS": ""}, **more)
 
 
@@ -180,14 +184,32 @@ def fits(wanted, printed):
     return re.fullmatch(pattern, printed) is not None
 
 
-def see_text(text, transcript, folder):
+def judge(wanted, printed):
+    return [] if fits(wanted, printed) else ["expected:", wanted, "printed:", printed]
+
+
+def see_text(text, mark, folder):
     command, wanted = text.split("\n", 1)
+    transcript = mark[6:].strip() if mark.startswith("server") else None
     done, printed, faults, ports = run_example(command[2:], transcript, folder)
     printed = give_ports_back(printed, ports, wanted)
-    right = 4 if "scan: the probe of" in wanted else 0
+    right = int(mark[7:]) if mark.startswith("status ") else 4 if "scan: the probe of" in wanted else 0
     if done.returncode != right:
         faults.append(f"status {done.returncode}, not {right}")
-    return faults if fits(wanted, printed) else faults + ["expected:", wanted, "printed:", printed]
+    return faults + judge(wanted, printed)
+
+
+def see_shell(text, transcript, folder):
+    """A session of -i HOST:PORT: what is typed comes from a pipe, so that neither it nor the prompts are printed."""
+    command, wanted = text.split("\n", 1)
+    target, host = command.split()[-1], Host(["shell"], transcript)
+    typed = "".join(line[2:] + "\n" for line in wanted.splitlines() if line.startswith("> "))
+    place = f"127.0.0.1:{host.ports['shell']}"
+    done, faults = host.meet(lambda: subprocess.run(
+        [SCAN, "-i", place], input=typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+        check=False, cwd=folder, env={**fake.ENVIRONMENT, "SCAN_SCRIPTS": ""}))
+    wanted = "".join(line + "\n" for line in wanted.splitlines() if not line.startswith("> "))
+    return faults + judge(wanted, re.sub(r" +[\d.]+ - closed\n$", "", done.stdout.replace(place, target)))
 
 
 def see_record(text, command, transcript, folder):
@@ -201,34 +223,60 @@ def see_record(text, command, transcript, folder):
     return faults if seen == wanted else faults + ["expected:", json.dumps(wanted), "seen:", json.dumps(seen)]
 
 
+def see_json(text):
+    try:
+        return [] if json.loads(text) else ["it is empty"]
+    except ValueError as error:
+        return [str(error)]
+
+
 def see_lua(text, mark, folder):
-    name = mark[5:] if mark.startswith("file ") else "fragment.lua"
+    name = mark.split()[1] if mark else "fragment.lua"
     if not mark:
         text = ('return { about = "", services = { { name = "fragment" } },\nprobe = function(conn, report, args)\n'
                 + text + "end }\n")
     path = Path(folder, name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    if path.name == "groups.lua":
+    if path.name == "groups.lua" or mark.startswith("program "):
         return []
     done = scan("-S", name, "--list", cwd=folder)
     return done.stderr.splitlines()
 
 
+def see_conversations(marks, folder):
+    """Those of the document, when all that they need is there."""
+    for mark in marks:
+        done = scan("--replay", mark.split()[1], cwd=folder)
+        yield f"{GUIDE} {mark}", done.stdout.splitlines() if done.returncode != mark.startswith("wrong ") else []
+
+
 def examples(path):
     """All blocks of a document; gives a name and the complaints for each that is run."""
-    command = transcript = None
+    command, transcript, conversations = None, None, []
     with tempfile.TemporaryDirectory(prefix="scan-docs-") as folder:
         for line, language, text, mark in blocks(path):
             name = f"{path}:{line}"
             if language == "lua":
                 yield f"{name} {mark or 'fragment'}", see_lua(text, mark, folder)
+            elif language == "sh" and path == GUIDE:
+                done = subprocess.run(["sh", "-ec", text], cwd=folder, capture_output=True, text=True, check=False, timeout=60,
+                                      env={**os.environ, "PATH": f"{Path(SCAN).parent}:{os.environ['PATH']}"})
+                yield f"{name} {text.strip()}", [done.stderr] if done.returncode or done.stderr else []
+            elif language == "json" and mark.startswith("file "):
+                yield f"{name} {mark}", see_json(text)
+            elif language == "conversation":
+                Path(folder, mark.split()[1]).write_text(text, encoding="utf-8")
+                conversations.append(mark)
+            elif mark.startswith("shell"):
+                yield f"{name} the shell", see_shell(text, mark[5:], folder)
             elif language == "text" and text.startswith("$ scan"):
                 command = text[2:].split("\n")[0]
                 transcript = mark[6:].strip() if mark.startswith("server") else None
-                yield f"{name} {command}", see_text(text, transcript, folder)
+                yield f"{name} {command}", see_text(text, mark, folder)
             elif language == "json":
                 yield f"{name} the record of {command}", see_record(text, command, transcript, folder)
+        yield from see_conversations(conversations, folder)
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------
@@ -396,11 +444,119 @@ def named(title, pattern):
     return {name for cell in rows(section(GUIDE, title)) for name in re.findall(pattern, cell)}
 
 
+def facts_of_conn():
+    return set(re.findall(r'"(\w+)"', re.search(r"facts\[\] = \{(.*?)\}", read("src/script/conn_api.c"), re.DOTALL)[1]))
+
+
 def api_is_documented():
-    fields = set(re.findall(r'"(\w+)"', re.search(r"facts\[\] = \{(.*?)\}", read("src/script/conn_api.c"), re.DOTALL)[1]))
     return (differ("conn:", named("conn", r"^conn:(\w+)\("), registered("src/script/conn_api.c"))
-            + differ("conn.", named("conn", r"^conn\.(\w+)$"), fields)
+            + differ("conn.", named("conn", r"^conn\.(\w+)$"), facts_of_conn())
             + differ("scan.", named("scan", r"^scan\.(\w+)\(") | named("By hand", r"^scan\.(\w+)\("), registered("src/script/scan_api.c")))
+
+
+# --- the reference: the tables of the guide, the shell's :help and --types are one ------------------------------------
+
+TYPES = scan("--types").stdout
+
+# How the guide and :help write the members of the classes of --types.
+FORMS = {"scan.conn": "conn.", "scan.report": "report.", "scan.listener": "listener.", "scan.task": "task.", "scan": "scan.",
+         "scan.service": "services[i].", "scan.argument": "args[name].", "scan.probe": "", "scan.error": ""}
+REFERENCE = ["The table", "conn", "report", "scan", "By hand", "Errors"]
+
+
+def typed_fields():
+    """The fields of the classes of --types: {class: {name: type}}."""
+    return {found.group(1): dict(re.findall(r"^---@field (\w+)\?? (\S.*?)(?: #.*)?$", found.group(2), re.MULTILINE))
+            for found in re.finditer(r"^---@class (\S+)\n((?:---@.*\n)*)", TYPES, re.MULTILINE)}
+
+
+def typed_forms():
+    """What stands in --types, as the guide writes it up to the first bracket."""
+    forms = {FORMS[name] + field for name, fields in typed_fields().items() if name in FORMS for field in fields}
+    return forms | set(re.findall(r"^function ([\w.:]+)\(", TYPES, re.MULTILINE)) | {"report"}
+
+
+def reference_rows():
+    """Form and text of the rows of the guide's reference, without links."""
+    for title in REFERENCE:
+        text = section(GUIDE, title).split("| code | phases")[0]
+        for form, about in re.findall(r"^\| `([^`]+)` \| (.*) \|$", text, re.MULTILINE):
+            yield form, re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", about)
+
+
+def helped(names):
+    """What :help says of each: form and text."""
+    done = scan("-i", input="".join(f":help {name}\n" for name in names))
+    return list(zip(done.stdout.splitlines()[::2], (line.strip() for line in done.stdout.splitlines()[1::2])))
+
+
+def reference_is_one():
+    """A row of the guide is an entry of :help, word for word, and each has its type; nothing is left out."""
+    known = {re.split(r"[( ]", form)[0]: (form, about) for form, about in reference_rows()}
+    own = {"scan.connect": ("scan.connect(port [, options])", "Another connection to the same address. `{ tls = true }` makes the handshake too.")}
+    told = helped(known)
+    return (differ("in --types:", typed_forms(), set(known))
+            + [f"{row} is {help} in :help" for row, help in zip(known.values(), told) if row != help]
+            + [f"{form} has two rows" for form, about in reference_rows()
+               if known[re.split(r"[( ]", form)[0]] != (form, about) and (form, about) not in own.values()])
+
+
+FAILING = """local l = scan.listen() local port = l.port l:close()
+    for key in pairs(select(2, pcall(scan.connect, "127.0.0.1", port))) do print(key) end"""
+
+
+def types_are_what_there_is():
+    """Every name that C registers has its type, and no other has one."""
+    fields, functions = typed_fields(), re.findall(r"^function (\w+)[.:](\w+)\(", TYPES, re.MULTILINE)
+
+    def of(table):
+        return {name for owner, name in functions if owner == table}
+
+    facts = json.loads(scan("--schema").stdout)["properties"]["tls"]["properties"]
+    serve, load = read("src/script/serve_api.c"), read("src/script/load.c")
+    known = {name for names in re.findall(r"known\[\] = \{(.*?)NULL\s*\};", load, re.DOTALL) for name in re.findall(r'"(\w+)"', names)}
+    return (differ("conn:", of("conn"), registered("src/script/conn_api.c"))
+            + differ("conn.", set(fields["scan.conn"]), facts_of_conn())
+            + differ("scan.", of("scan"), set(scan("-e", "for k in pairs(scan) do print(k) end").stdout.split()))
+            + differ("listener:", of("listener"), registered("src/script/serve_api.c"))
+            + differ("listener.", set(fields["scan.listener"]), set(re.findall(r'"(\w+)"', re.search(r"facts\[\] = \{(.*?)\}", serve).group(1))))
+            + differ("task:", of("task"), registered("src/script/spawn_api.c"))
+            + differ("a field", {name for kind in ("probe", "service", "argument") for name in fields["scan." + kind]}, known)
+            + differ("error.", set(fields["scan.error"]) - {"partial"}, set(scan("-e", FAILING).stdout.split()))
+            + differ("conn.tls.", set(fields["scan.tls"]), {name for name in facts if not name.endswith("_base64")}))
+
+
+def types_are_lua():
+    """The file compiles, names its parameters as they are, and is no probe where a probe's folder has it below."""
+    with tempfile.TemporaryDirectory(prefix="scan-docs-") as folder:
+        Path(folder, "types").mkdir()
+        Path(folder, "types/scan.lua").write_text(TYPES, encoding="utf-8")
+        done = scan("--run", "types/scan.lua", cwd=folder)
+        listed = scan("-S", ".", "--list", cwd=folder)
+    faults = [line for line in (done.stderr + listed.stderr).splitlines() if line]
+    for annotations, parameters in re.findall(r"^((?:---@.*\n)+)function [\w.:]+\((.*)\) end$", TYPES, re.MULTILINE):
+        names = re.findall(r"^---@param (\S+?)\?? ", annotations, re.MULTILINE)
+        if names != [name for name in parameters.split(", ") if name]:
+            faults.append(f"({parameters}) is annotated as {names}")
+    return faults
+
+
+def conversations_are_documented():
+    """All that may stand in a conversation, as the readers of such files know it."""
+    text, source = section(GUIDE, "A conversation as a file"), read("src/workbench/conversation.c")
+    tables = [rows(table) for table in re.split(r"^\| (?:head|line|mark) \|", text, flags=re.MULTILINE)[1:]]
+    heads, said, reported, marks = ({re.split(r"[ :}]", form.strip("{"))[0] if "{" in form or ": " in form and form[0].islower()
+                                     else form[:2] for form in table} for table in tables)
+    real_marks = set(re.findall(r'"(\w+)"', re.search(r"names\[\] = \{(.*?)\};", read("src/workbench/phrase.c"), re.DOTALL).group(1)))
+    real_lines = set(re.search(r'a line begins with ((?:[SCTR]\S )+)or with', source).group(1).split())
+    return (differ("head", heads, set(re.findall(r'strcmp\(name, "([\w-]+)"\)', source)))
+            + differ("line", {line for line in said | reported if not line[1].isdigit()}, real_lines)
+            + differ("mark", marks, real_marks))
+
+
+def commands_are_documented():
+    table = re.search(r"\} commands\[\] = \{(.*?)\n\};", read("src/workbench/shell.c"), re.DOTALL).group(1)
+    return differ("command", {form[1:].split()[0] for form in rows(section(GUIDE, "The shell"))}, set(re.findall(r'\{ "(\w+)"', table)))
 
 
 def table_is_documented():
@@ -531,6 +687,11 @@ CHECKS = [
     ("codes of errors and warnings in the schema", codes_are_in_schema),
     ("phases of errors", phases_are_documented),
     ("conn and scan", api_is_documented),
+    ("the guide, :help and --types say the same", reference_is_one),
+    ("--types has what there is", types_are_what_there_is),
+    ("--types is Lua, and no probe", types_are_lua),
+    ("what may stand in a conversation", conversations_are_documented),
+    ("the commands of the shell", commands_are_documented),
     ("facts of TLS", tls_facts_are_documented),
     ("the fields of a probe's table", table_is_documented),
     ("what is in the sandbox", sandbox_is_documented),

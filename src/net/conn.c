@@ -41,6 +41,7 @@ struct conn {
 
 	struct tls *tls;
 	bool        secure;
+	bool        broken;    /* the handshake failed: nothing can be said any more, and .failure says why */
 	json_t     *facts;     /* of the TLS session, once asked for */
 	json_t     *pretended; /* what is told of it instead, or NULL */
 
@@ -382,6 +383,8 @@ static enum io fill(struct conn *conn, size_t held)
 	size_t  length;
 	enum io result;
 
+	if (conn->broken)
+		return IO_FAILED;
 	if (conn->received >= CONN_RECEIVED && !conn->trusted) {
 		failure_set(&conn->failure, PHASE_READ, "oversize", "more than %d KiB from the server",
 		            CONN_RECEIVED / 1024);
@@ -611,6 +614,8 @@ enum io conn_write(struct conn *conn, const char *bytes, size_t length)
 {
 	enum io result;
 
+	if (conn->broken)
+		return IO_FAILED;
 	if (!conn->trusted && length > CONN_SENT - conn->sent) {
 		failure_set(&conn->failure, PHASE_WRITE, "oversize", "more than %d KiB to the server",
 		            CONN_SENT / 1024);
@@ -697,14 +702,18 @@ static void secured(struct conn *conn)
 
 static void tell_broken(struct conn *conn)
 {
+	conn->broken = conn->tls != NULL;
 	tell(conn, EVENT_BROKEN, conn->failure.message, strlen(conn->failure.message));
 }
 
 enum io conn_starttls(struct conn *conn, struct tls_context *context, enum tls_manner manner,
                       const char *name)
 {
-	enum io result = conn->tls ? IO_DONE : begin_tls(conn, context, manner, name);
+	enum io result;
 
+	if (conn->broken)
+		return IO_FAILED;
+	result = conn->tls ? IO_DONE : begin_tls(conn, context, manner, name);
 	while (result == IO_DONE) {
 		result = tls_handshake(conn->tls, &conn->failure);
 		if (result == IO_DONE)
@@ -770,6 +779,11 @@ void conn_overdue(struct conn *conn, double seconds)
 		failure_set(&conn->failure, PHASE_READ, "timeout", "no %s within %g s",
 		            conn->received + conn->sent == 0 ? "greeting" : "reply", seconds);
 	}
+}
+
+bool conn_securing(const struct conn *conn)
+{
+	return conn->tls && !conn->secure && !conn->broken;
 }
 
 const struct failure *conn_failure(const struct conn *conn)

@@ -77,7 +77,8 @@ enum io conn_write(struct conn *conn, const char *bytes, size_t length);
 bool conn_unfinished(struct conn *conn);
 
 /* Turn the live connection into TLS; `name` as for tls_new. Fails with "plaintext-at-starttls",
- * quoting them, if bytes of the plain conversation are left over or arrive before our hello. */
+ * quoting them, if bytes of the plain conversation are left over or arrive before our hello. Once the
+ * handshake has failed all verbs fail, with the same words. */
 enum io conn_starttls(struct conn *conn, struct tls_context *context, enum tls_manner manner,
                       const char *name);
 
@@ -104,10 +105,11 @@ const char *conn_unread(const struct conn *conn, size_t *length);
 
 const struct address *conn_remote(const struct conn *conn);
 bool                  conn_local(const struct conn *conn, struct address *address); /* false: not connected */
-bool                  conn_open(const struct conn *conn);   /* has a socket, connected or on the way */
-bool                  conn_silent(const struct conn *conn); /* connected, and no byte has come */
-bool                  conn_heard(const struct conn *conn);  /* any byte has come, TLS records included */
-bool                  conn_secure(const struct conn *conn); /* the TLS handshake is done */
+bool                  conn_open(const struct conn *conn);     /* has a socket, connected or on the way */
+bool                  conn_silent(const struct conn *conn);   /* connected, and no byte has come */
+bool                  conn_heard(const struct conn *conn);    /* any byte has come, TLS records included */
+bool                  conn_secure(const struct conn *conn);   /* the TLS handshake is done */
+bool                  conn_securing(const struct conn *conn); /* it has begun, and not failed yet */
 
 /* The record's `tls` object, a new reference; NULL if there was no TLS. Ask when the conversation is over,
  * or the handshake done: the answer is kept. */

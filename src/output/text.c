@@ -135,6 +135,24 @@ static void tls_facts(struct buffer *out, const json_t *facts)
 	fact(out, facts, "verify_error", "not verified");
 }
 
+/* Each line apart; the CR LF that ends one goes without saying. */
+static void exchange_lines(struct buffer *out, double ms, const char *who, const char *at, size_t length)
+{
+	const char *end = at + length;
+
+	while (at < end) {
+		const char *lf = memchr(at, '\n', (size_t)(end - at));
+		size_t      taken = lf ? (size_t)(lf - at) + 1 : (size_t)(end - at);
+		size_t      shown = lf ? taken - 1 : taken;
+
+		if (lf && shown > 0 && at[shown - 1] == '\r')
+			shown--;
+		buffer_format(out, "  %8.1f %s: ", ms, who);
+		foreign_line(out, at, shown);
+		at += taken;
+	}
+}
+
 static void exchanges(struct buffer *out, const json_t *list)
 {
 	size_t  index;
@@ -143,9 +161,9 @@ static void exchanges(struct buffer *out, const json_t *list)
 	json_array_foreach (list, index, exchange) {
 		const json_t *text = json_object_get(exchange, "text");
 
-		buffer_format(out, "  %8.1f %s: ", json_real_value(json_object_get(exchange, "ms")),
-		              json_string_value(json_object_get(exchange, "who")));
-		foreign_line(out, json_string_value(text), json_string_length(text));
+		exchange_lines(out, json_real_value(json_object_get(exchange, "ms")),
+		               json_string_value(json_object_get(exchange, "who")), json_string_value(text),
+		               json_string_length(text));
 	}
 }
 

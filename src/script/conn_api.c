@@ -1,5 +1,6 @@
 #include "script/conn_api.h"
 
+#include "base/nearest.h"
 #include "script/pattern.h"
 #include "script/serve_api.h"
 #include "script/value.h"
@@ -520,11 +521,46 @@ static int starttls_step(lua_State *L, struct task *task)
 	return not_done(L, task, conn, result);
 }
 
+/* "; did you mean tls?", or nothing. [-0, +1, m] */
+static const char *push_hint(lua_State *L, const char *name, const char *const *names, size_t count)
+{
+	const char *nearest = nearest_name(name, names, count);
+
+	return nearest ? lua_pushfstring(L, "; did you mean %s?", nearest) : lua_pushstring(L, "");
+}
+
+static bool is_among(const char *name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+void conn_api_options(lua_State *L, int index, const char *const *names, size_t count)
+{
+	const char *name;
+
+	luaL_checktype(L, index, LUA_TTABLE);
+	lua_pushnil(L);
+	while (lua_next(L, index) != 0) {
+		lua_pop(L, 1);
+		luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, index, "options are NAME = VALUE");
+		name = lua_tostring(L, -1);
+		if (!is_among(name, names, count))
+			luaL_argerror(L, index,
+			              lua_pushfstring(L, "there is no option %s%s", name,
+			                              push_hint(L, name, names, count)));
+	}
+}
+
 /* [-0, +2, e] From the options at slot 2: the context to be a server with, or nil; the name for SNI, or nil. */
 static void read_options(lua_State *L)
 {
+	static const char *const names[] = { "server", "certificate", "name" };
+
 	luaL_argcheck(L, vm_of(L)->trusted, 2, "options are for programs of your own (-e, --run, -i)");
-	luaL_checktype(L, 2, LUA_TTABLE);
+	conn_api_options(L, 2, names, sizeof names / sizeof *names);
 	lua_getfield(L, 2, "server");
 	if (lua_toboolean(L, -1)) {
 		lua_getfield(L, 2, "certificate");
@@ -621,6 +657,18 @@ enum fact { FACT_HOST, FACT_ADDRESS, FACT_PORT, FACT_SERVICE, FACT_LOCAL, FACT_T
 
 static const char *const facts[] = { "host", "address", "port", "service", "local_address", "tls", "unread" };
 
+static int fail_nameless(lua_State *L, const char *field)
+{
+	const char *names[16];
+	size_t      count = 0;
+	bool        is_method;
+
+	while (count < sizeof names / sizeof *names && (names[count] = conn_api_member(count, &is_method)))
+		count++;
+	return luaL_error(L, "conn has no field or method \"%s\"%s", field,
+	                  push_hint(L, field, names, count));
+}
+
 static int push_fact(lua_State *L, const struct handle *handle, enum fact fact)
 {
 	struct conn *conn = handle->conn;
@@ -659,7 +707,7 @@ static int conn_index(lua_State *L)
 	if (!handle->conn)
 		return luaL_error(L, "conn is closed");
 	if (type != LUA_TNUMBER)
-		return luaL_error(L, "conn has no field or method \"%s\"", lua_tostring(L, 2));
+		return fail_nameless(L, lua_tostring(L, 2));
 	check_own(L, handle);
 	return push_fact(L, handle, (enum fact)lua_tointeger(L, -1));
 }

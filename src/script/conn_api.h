@@ -51,6 +51,9 @@ int conn_api_raise_failure(struct lua_State *L, const struct failure *failure, s
 /* The connection at `index`; NULL: it is none. [-0, +0, -] */
 const struct handle *conn_api_handle(struct lua_State *L, int index);
 
+/* The table of options at `index` has no keys but these; raises what is wrong, with the nearest. [-0, +0, e] */
+void conn_api_options(struct lua_State *L, int index, const char *const *names, size_t count);
+
 /* The names of a connection's methods and facts, for completion and help: the n-th, or NULL behind the last. */
 const char *conn_api_member(size_t n, bool *is_method);
 

@@ -176,9 +176,11 @@ static int connect_step(lua_State *L, struct task *task)
 /* From the options at slot 3, the name for TLS goes to slot 2. */
 static void read_options(lua_State *L, struct dial *dial)
 {
+	static const char *const names[] = { "tls", "timeout", "name" };
+
 	if (lua_isnoneornil(L, 3))
 		return;
-	luaL_checktype(L, 3, LUA_TTABLE);
+	conn_api_options(L, 3, names, sizeof names / sizeof *names);
 	lua_getfield(L, 3, "tls");
 	dial->tls = lua_toboolean(L, -1);
 	lua_getfield(L, 3, "timeout");

@@ -1,5 +1,6 @@
 #include "script/load.h"
 
+#include "base/nearest.h"
 #include "script/chunk.h"
 #include "script/vm.h"
 
@@ -122,12 +123,15 @@ static void check_fields(lua_State *L, struct script *script, const char *where,
 	lua_pushnil(L);
 	while (lua_next(L, -2) != 0) {
 		const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+		const char *nearest;
 		size_t      i = 0;
 
 		while (key && known[i] && strcmp(known[i], key) != 0)
 			i++;
+		nearest = key && !known[i] ? nearest_name(key, known, i) : NULL;
 		if (!key || !known[i])
-			blame(script, "%sunknown field \"%s\"", where, key ? key : luaL_typename(L, -2));
+			blame(script, "%sunknown field \"%s\"%s%s%s", where, key ? key : luaL_typename(L, -2),
+			      nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 		lua_pop(L, 1);
 	}
 }

@@ -169,14 +169,15 @@ static int connect_step(lua_State *L, struct task *task)
 
 static int scan_connect(lua_State *L)
 {
-	struct task *task = wait_task(L);
-	lua_Integer  port = luaL_checkinteger(L, 1);
-	double       seconds = task->setup.connect_timeout;
+	static const char *const names[] = { "tls" };
+	struct task             *task = wait_task(L);
+	lua_Integer              port = luaL_checkinteger(L, 1);
+	double                   seconds = task->setup.connect_timeout;
 
 	luaL_argcheck(L, port >= 1 && port <= 65535, 1, "a port from 1 to 65535");
 	if (!lua_isnoneornil(L, 2)) {
-		luaL_checktype(L, 2, LUA_TTABLE);
 		lua_settop(L, 2);
+		conn_api_options(L, 2, names, 1);
 		lua_getfield(L, 2, "tls");
 		lua_replace(L, 2);
 	}

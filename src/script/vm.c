@@ -373,7 +373,10 @@ static void load_library(lua_State *L, const char *name)
 		}
 		lua_pop(L, 1);
 	}
-	luaL_error(L, "there is no library \"%s\" (lib/%s.lua) beside the probes", name, name);
+	if (catalogue->tolerant)
+		lua_newtable(L);
+	else
+		luaL_error(L, "there is no library \"%s\" (lib/%s.lua) beside the probes", name, name);
 }
 
 /* require(name): a library of lib/, loaded once an environment. Upvalue 1 holds the loaded ones. */

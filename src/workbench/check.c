@@ -121,16 +121,20 @@ static bool plain_name(const char *name)
 	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == length;
 }
 
-/* A library that cannot be loaded is one of which nothing is known. */
+/* A library that cannot be loaded is one of which nothing is known. Where it is not there the line that names it is
+ * the file's, not that of the code above. */
 static void learn_library(struct check *check, struct vm *vm, const struct sighting *sighting)
 {
 	struct wanted wanted = { .name = sighting->given_count > 0 ? sighting->given[0].text : NULL };
-	char          error[ERROR_TEXT];
+	char          error[ERROR_TEXT], where[NAME_TEXT + 4];
+	size_t        length;
 
 	if (!wanted.name || !plain_name(wanted.name) || json_object_get(check->known.libraries, wanted.name))
 		return;
+	length = (size_t)snprintf(where, sizeof where, "%s:1: ", wanted.name);
 	if (!vm_protected(vm, list_library, &wanted, error, sizeof error)) {
-		findings_add(&check->findings, sighting->line, "%s", error);
+		findings_add(&check->findings, sighting->line, "%s",
+		             error + (strncmp(error, where, length) == 0 ? length : 0));
 		json_object_set_new_nocheck(check->known.libraries, wanted.name, json_true());
 		return;
 	}
@@ -150,6 +154,7 @@ static void learn(struct check *check)
 	char       error[ERROR_TEXT];
 
 	check->known.libraries = json_object();
+	check->catalogue.tolerant = false;
 	if (!vm)
 		return;
 	vm_protected(vm, list_globals, &check->known, error, sizeof error);
@@ -350,6 +355,7 @@ static void examine(struct check *check, enum nature nature)
 		return;
 	if (!source_read(&check->source, check->text, check->length))
 		findings_add(&check->findings, 1, "too deeply nested, or too many locals, to be checked");
+	check->catalogue.tolerant = true; /* or the table could not be looked at */
 	if (nature == NATURE_PROBE)
 		load_table(check);
 	learn(check);

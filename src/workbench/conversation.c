@@ -1,6 +1,7 @@
 #include "workbench/conversation.h"
 
 #include "base/escape.h"
+#include "base/nearest.h"
 #include "output/json.h"
 #include "output/text.h"
 
@@ -450,6 +451,7 @@ struct reading {
 	struct conversation *conversation;
 	struct buffer       *problems;
 	unsigned             line;
+	unsigned             refused;    /* how often */
 	bool                 good, body; /* body: the head is over */
 	unsigned             closed;     /* a bit a connection on which nothing more is said */
 	struct json_lines    record, tls;
@@ -457,14 +459,19 @@ struct reading {
 
 __attribute__((format(printf, 2, 3))) static bool refuse(struct reading *reading, const char *format, ...)
 {
-	char    reason[REASON_TEXT];
-	va_list arguments;
+	const char *path = reading->conversation->path;
+	unsigned    line = reading->line > 0 ? reading->line : 1; /* 0: of an empty file */
+	char        reason[REASON_TEXT];
+	va_list     arguments;
 
 	va_start(arguments, format);
 	vsnprintf(reason, sizeof reason, format, arguments);
 	va_end(arguments);
-	buffer_format(reading->problems, "%s:%u: %s\n", reading->conversation->path, reading->line, reason);
 	reading->good = false;
+	if (++reading->refused <= CONVERSATION_PROBLEMS)
+		buffer_format(reading->problems, "%s:%u: %s\n", path, line, reason);
+	else if (reading->refused == CONVERSATION_PROBLEMS + 1)
+		buffer_format(reading->problems, "%s:%u: and more\n", path, line);
 	return false;
 }
 
@@ -524,14 +531,36 @@ static bool read_argument(struct reading *reading, const char *value)
 {
 	if (!strchr(value, '.') || !strchr(value, '='))
 		return refuse(reading, "wants PROBE.NAME=VALUE, not \"%.60s\"", value);
-	return head_add_argument(&reading->conversation->head, value) ||
-	       refuse(reading, "more than %d arguments", CONVERSATION_ARGUMENTS);
+	if (!head_add_argument(&reading->conversation->head, value))
+		return refuse(reading, "more than %d arguments", CONVERSATION_ARGUMENTS);
+	reading->conversation->argument_lines[reading->conversation->head.argument_count - 1] = reading->line;
+	return true;
+}
+
+static bool refuse_header(struct reading *reading, const char *name)
+{
+	static const char *const names[] = { "service",       "script",  "port", "host",
+		                             "address",       "local",   "arg",  "connect-timeout",
+		                             "reply-timeout", "deadline" };
+	const char              *nearest = nearest_name(name, names, sizeof names / sizeof *names);
+
+	if (nearest)
+		return refuse(reading, "the head has no \"%.40s\"; did you mean %s?", name, nearest);
+	return refuse(reading,
+	              "the head has no \"%.40s\"; there is service, script, port, host, address, local, arg, "
+	              "connect-timeout, reply-timeout and deadline",
+	              name);
 }
 
 static bool read_header(struct reading *reading, const char *name, const char *value)
 {
-	struct head *head = &reading->conversation->head;
+	struct conversation *conversation = reading->conversation;
+	struct head         *head = &conversation->head;
 
+	if (strcmp(name, "service") == 0)
+		conversation->service_line = reading->line;
+	if (strcmp(name, "script") == 0)
+		conversation->script_line = reading->line;
 	if (strcmp(name, "service") == 0)
 		return read_text(reading, head->service, sizeof head->service, value);
 	if (strcmp(name, "script") == 0)
@@ -552,10 +581,7 @@ static bool read_header(struct reading *reading, const char *name, const char *v
 		return read_seconds(reading, &head->reply_timeout, value);
 	if (strcmp(name, "deadline") == 0)
 		return read_seconds(reading, &head->deadline, value);
-	return refuse(reading,
-	              "the head has no \"%.40s\"; there is service, script, port, host, address, local, arg, "
-	              "connect-timeout, reply-timeout and deadline",
-	              name);
+	return refuse_header(reading, name);
 }
 
 /* "name: value"; the text is taken apart in place. */
@@ -593,7 +619,7 @@ static void end_head(struct reading *reading)
 		return;
 	reading->body = true;
 	if (!head->service[0])
-		refuse(reading, "the head has no \"service:\"");
+		refuse(reading, "the head has no \"service: NAME\", whose probe is to be run");
 	if (address_family(&head->local) == AF_UNSPEC)
 		head->local = usual_local(&head->address);
 	address_format(&head->address, conversation->address);
@@ -631,6 +657,8 @@ static bool read_words(struct reading *reading, struct phrase *words, const char
 {
 	const char *fault;
 
+	if (reading->conversation->head.port == 0 && strstr(text, "{port}"))
+		return refuse(reading, "{port} wants \"port: NUMBER\" in the head");
 	return phrase_read(words, text, length, escapes, reading->conversation->facts, &fault) ||
 	       refuse(reading, "%s", fault);
 }

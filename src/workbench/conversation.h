@@ -17,7 +17,7 @@
  * Lines that are empty or begin with # are comments. The first lines are the head, NAME: VALUE:
  *
  *	service        the service whose probe is run; must be there
- *	script         a probe's file, beside this one, for a service that is not among the scripts
+ *	script         a probe's file, as seen from here, for a service that is not among the scripts
  *	port           of the server; left out: the service's own
  *	host           the target as a user would name it; left out: server.example
  *	address        the server's; left out: 192.0.2.7
@@ -172,6 +172,7 @@ enum { CONVERSATION_CONNECTIONS = 9, CONVERSATION_FACTS = 5 };
 struct conversation {
 	char            *path;
 	struct head      head;
+	unsigned         service_line, script_line, argument_lines[CONVERSATION_ARGUMENTS];
 	struct fact      facts[CONVERSATION_FACTS]; /* {host}, ...; the last has no name */
 	char             port[8], address[ADDRESS_TEXT], local[ADDRESS_TEXT];
 	struct turn     *turns;
@@ -182,6 +183,9 @@ struct conversation {
 	unsigned         record_line;
 	unsigned         last_line;
 };
+
+/* So many faults of a file are told. */
+enum { CONVERSATION_PROBLEMS = 20 };
 
 /* Read a file. False: each of `problems`' lines is one, "path:line: what is wrong". Either way
  * conversation_free frees. */

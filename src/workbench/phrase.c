@@ -1,6 +1,7 @@
 #include "workbench/phrase.h"
 
 #include "base/escape.h"
+#include "base/nearest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,6 +158,28 @@ bool phrase_read(struct phrase *phrase, const char *text, size_t length, bool es
 	}
 	*fault = reading.fault;
 	return good;
+}
+
+const char *phrase_misspelt(const char *text, const char **at)
+{
+	static const char *const names[] = { "any",  "word",    "number", "date",
+		                             "host", "address", "local",  "port" };
+	const size_t             count = sizeof names / sizeof *names;
+	char                     name[16];
+
+	for (*at = strchr(text, '{'); *at; *at = strchr(*at + 1, '{')) {
+		size_t      length = strcspn(*at + 1, "{}:");
+		const char *nearest;
+
+		if ((*at)[1 + length] != '}' || length == 0 || length >= sizeof name)
+			continue;
+		memcpy(name, *at + 1, length);
+		name[length] = '\0';
+		nearest = nearest_name(name, names, count);
+		if (nearest && strcmp(nearest, name) != 0)
+			return nearest;
+	}
+	return NULL;
 }
 
 void phrase_free(struct phrase *phrase)

@@ -30,6 +30,10 @@ struct fact {
  * `facts` ends with a NULL name, and may be NULL. False: `fault` says why; static text. */
 bool phrase_read(struct phrase *phrase, const char *text, size_t length, bool escapes,
                  const struct fact *facts, const char **fault);
+/* The mark that was meant by the first pair of braces in `text` that looks like a misspelt one, which begin at *at;
+ * NULL: there is none. */
+const char *phrase_misspelt(const char *text, const char **at);
+
 bool phrase_add(struct phrase *phrase, const char *bytes, size_t length); /* false: no memory */
 void phrase_free(struct phrase *phrase);
 

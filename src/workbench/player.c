@@ -10,7 +10,14 @@
 
 /* HEARD, OUT: more than a client takes or gives. REPEATED: so much is said at a time, over and over. SHOWN:
  * bytes of a quotation. */
-enum { HEARD = 128 * 1024, OUT = 8 * 1024 * 1024, SAID = 4 * 1024 * 1024, REPEATED = 4096, SHOWN = 100 };
+enum {
+	HEARD = 128 * 1024,
+	OUT = 8 * 1024 * 1024,
+	SAID = 4 * 1024 * 1024,
+	REPEATED = 4096,
+	SHOWN = 100,
+	PIECES = 4096
+};
 enum { CHUNK = 16 * 1024, FAULT_TEXT = 1024 };
 
 /* The first byte of a TLS record with a hello in it. */
@@ -440,6 +447,17 @@ static bool next_step(struct player *player)
 	return true;
 }
 
+/* Each piece under TLS is a record, and a client takes only so many bytes of these: where there are many words, the
+ * pieces grow. The records themselves are cut as finely as ever. */
+static struct cut cut_of(const struct player *player, const struct side *side)
+{
+	struct cut cut = player->cut;
+
+	if (cut.how == CUT_EVERY && side->secure)
+		cut.size += buffer_length(&player->score->words) / PIECES;
+	return cut;
+}
+
 /* The server speaks only where the client is silent. */
 static bool say(struct player *player, struct side *side, const struct step *step)
 {
@@ -451,7 +469,7 @@ static bool say(struct player *player, struct side *side, const struct step *ste
 	if (buffer_length(&side->heard) > 0)
 		return blame(player, step->turn->line,
 		             "the client says \"%s\" before the server has said this", show_heard(side).text);
-	end = segment_end(player->score, step, start, player->cut);
+	end = segment_end(player->score, step, start, cut_of(player, side));
 	speak(side, buffer_bytes(&player->score->words) + start, end - start);
 	player->place = end;
 	return end < step->end || next_step(player);

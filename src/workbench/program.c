@@ -105,6 +105,11 @@ void program_complain(struct program *program, const char *prefix)
 {
 	if (!program->message)
 		return;
+	if (program->result.end == TASK_FAILED) { /* may quote the server, which could end a line, too */
+		fflush(stdout);
+		say(stderr, prefix, program->message, strlen(program->message));
+		return;
+	}
 	complain(prefix, program->message);
 	if (program->traceback)
 		complain_where(program->traceback);
@@ -438,6 +443,18 @@ enum task_end program_run(struct program *program)
 	return program->result.end;
 }
 
+/* A line of code that the user has not written does not help: whom it was meant for does. */
+static void blame(struct program *program, const struct target *target)
+{
+	const struct failure *failure = &program->result.failure;
+	char                  text[TARGET_NAME + sizeof failure->message + 64];
+
+	snprintf(text, sizeof text, strchr(target->name, ':') ? "[%s]:%u: [%s] %s" : "%s:%u: [%s] %s",
+	         target->name, target->port, phase_name(failure->phase), failure->message);
+	free(program->message);
+	program->message = strdup(text);
+}
+
 enum task_end program_open(struct program *program, const struct target *target, bool tls)
 {
 	static const char code[] = "local host, port, tls = ...\n"
@@ -454,7 +471,9 @@ enum task_end program_open(struct program *program, const struct target *target,
 	                                           .arguments = arguments,
 	                                           .argument_count = tls ? 3 : 2 }) != LOAD_DONE)
 		return TASK_BROKEN;
-	return program_run(program);
+	if (program_run(program) == TASK_FAILED)
+		blame(program, target);
+	return program->result.end;
 }
 
 bool program_interrupt(struct program *program)

@@ -15,6 +15,7 @@
 #ifdef HAVE_LIBEDIT
 #include <histedit.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #endif
 
@@ -123,7 +124,7 @@ static void open_history(struct prompt *prompt)
 /* --- the terminal's ways --------------------------------------------------------------------- */
 
 static struct termios        usual; /* as they were when we came */
-static volatile sig_atomic_t edited, continued;
+static volatile sig_atomic_t edited, continued, resized;
 
 /* However the process ends while a line is open, the terminal is left as it was. */
 static void restore(void)
@@ -146,14 +147,22 @@ static void come_back(int number)
 	continued = 1;
 }
 
+static void change_size(int number)
+{
+	(void)number;
+	resized = 1;
+}
+
 static void mind_terminal(void)
 {
 	struct sigaction end = { .sa_handler = end_by }, back = { .sa_handler = come_back };
+	struct sigaction size = { .sa_handler = change_size };
 
 	tcgetattr(STDIN_FILENO, &usual);
 	sigaction(SIGTERM, &end, NULL);
 	sigaction(SIGHUP, &end, NULL);
 	sigaction(SIGCONT, &back, NULL);
+	sigaction(SIGWINCH, &size, NULL);
 	atexit(restore);
 }
 
@@ -172,6 +181,10 @@ static bool look_up(void *owner)
 {
 	const struct prompt *prompt = owner;
 
+	if (resized) {
+		resized = 0;
+		el_resize(prompt->editor);
+	}
 	if (!continued)
 		return false;
 	continued = 0;
@@ -226,6 +239,12 @@ static void list_names(const struct completion *completion)
 	fflush(stdout);
 }
 
+/* Where no name has begun there is nothing to complete: a tab, such as those of pasted code, indents. */
+static bool indents(const LineInfo *line)
+{
+	return line->cursor == line->buffer || strchr(" ,;(){}[]=\"'", line->cursor[-1]);
+}
+
 static unsigned char complete(EditLine *editor, int key)
 {
 	const LineInfo   *line = el_line(editor);
@@ -234,6 +253,8 @@ static unsigned char complete(EditLine *editor, int key)
 	size_t            common;
 
 	(void)key;
+	if (indents(line))
+		return el_insertstr(editor, "  ") == 0 ? CC_REFRESH : CC_ERROR;
 	complete_line(of_editor(editor)->program, line->buffer, (size_t)(line->cursor - line->buffer),
 	              &completion);
 	if (completion.count == 0)
@@ -334,18 +355,52 @@ static bool editing(const struct prompt *prompt)
 	return prompt->editor != NULL;
 }
 
-void prompt_step_aside(struct prompt *prompt)
+/* How wide a character is as libedit shows it: some as ^A, some as \U+200E. */
+static size_t width_of(wchar_t character, size_t column)
 {
-	if (prompt->text && prompt->editor) {
-		fputs("\r\033[K", stdout);
-		fflush(stdout);
-	}
+	int width = wcwidth(character);
+
+	if (character == L'\t')
+		return 8 - column % 8;
+	if (character < 0x20 || character == 0x7f)
+		return 2;
+	if (width < 0)
+		return character > 0xffff ? 8 : 7;
+	return (size_t)width;
 }
 
-void prompt_step_back(struct prompt *prompt)
+/* In which row of the line, which may have several, the cursor is. */
+static size_t cursor_row(struct prompt *prompt)
 {
-	if (prompt->text && prompt->editor)
-		el_set(prompt->editor, EL_REFRESH);
+	const LineInfoW *line = el_wline(prompt->editor);
+	struct winsize   size;
+	size_t           columns = 80, column = strlen(prompt->text);
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+		columns = size.ws_col;
+	for (const wchar_t *at = line->buffer; at < line->cursor; at++) {
+		size_t width = width_of(*at, column);
+
+		if (width > 1 && column % columns + width > columns) /* it is not broken */
+			column += columns - column % columns;
+		column += width;
+	}
+	return column / columns;
+}
+
+static void hide_line(struct prompt *prompt)
+{
+	size_t row = cursor_row(prompt);
+
+	if (row > 0)
+		printf("\033[%zuA", row);
+	fputs("\r\033[J", stdout);
+	fflush(stdout);
+}
+
+static void show_line(struct prompt *prompt)
+{
+	el_set(prompt->editor, EL_REFRESH);
 }
 
 #else
@@ -377,12 +432,12 @@ static enum input ask_editor(struct prompt *prompt, struct buffer *line)
 	return ask_plainly(prompt, line);
 }
 
-void prompt_step_aside(struct prompt *prompt)
+static void hide_line(struct prompt *prompt)
 {
 	(void)prompt;
 }
 
-void prompt_step_back(struct prompt *prompt)
+static void show_line(struct prompt *prompt)
 {
 	(void)prompt;
 }
@@ -410,6 +465,30 @@ void prompt_free(struct prompt *prompt)
 		return;
 	close_editor(prompt);
 	free(prompt);
+}
+
+/* A line that the terminal itself keeps can only be left where it is. */
+void prompt_step_aside(struct prompt *prompt)
+{
+	if (!prompt->text || !prompt->attended)
+		return;
+	if (editing(prompt))
+		hide_line(prompt);
+	else
+		putchar('\n');
+	fflush(stdout);
+}
+
+void prompt_step_back(struct prompt *prompt)
+{
+	if (!prompt->text || !prompt->attended)
+		return;
+	fflush(stderr);
+	if (editing(prompt))
+		show_line(prompt);
+	else
+		fputs(prompt->text, stdout);
+	fflush(stdout);
 }
 
 enum input prompt_read(struct prompt *prompt, const char *text, struct buffer *line)

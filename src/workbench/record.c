@@ -28,6 +28,8 @@ struct session {
 struct record {
 	const char            *folder;
 	const struct settings *settings;
+	const char *const     *own; /* what -S names */
+	size_t                 own_count;
 	struct listener        next;
 	atomic_int             error;
 	uv_mutex_t             lock;
@@ -129,6 +131,54 @@ static void add_arguments(struct head *head, const struct script *script)
 	}
 }
 
+static bool is_own(const struct record *record, const char *path)
+{
+	for (size_t i = 0; i < record->own_count; i++) {
+		const char *own = record->own[i];
+		size_t      length = strlen(own);
+
+		while (length > 1 && own[length - 1] == '/')
+			length--;
+		if (strncmp(path, own, length) == 0 && (path[length] == '\0' || path[length] == '/'))
+			return true;
+	}
+	return false;
+}
+
+/* The way from a folder to a file, both without links and dots: "../mine.lua". */
+static void put_way(struct buffer *out, const char *folder, const char *file)
+{
+	size_t common = 0;
+
+	for (size_t i = 0; folder[i] == file[i] && file[i]; i++)
+		if (file[i] == '/')
+			common = i + 1;
+	if (strncmp(folder, file, strlen(folder)) == 0 && file[strlen(folder)] == '/')
+		common = strlen(folder) + 1;
+	else
+		for (const char *at = folder + common - 1; at; at = strchr(at + 1, '/'))
+			buffer_text(out, "../");
+	buffer_text(out, file + common);
+	buffer_append(out, "", 1);
+}
+
+/* A way that is too long, or that there is not any more, is left out. */
+static void name_script(struct head *head, const char *folder, const char *path)
+{
+	char         *from = realpath(folder, NULL), *to = realpath(path, NULL);
+	struct buffer way;
+
+	buffer_init(&way, sizeof head->script);
+	if (from && to) {
+		put_way(&way, from, to);
+		if (buffer_length(&way) > 0 && buffer_bytes(&way)[buffer_length(&way) - 1] == '\0')
+			memcpy(head->script, buffer_bytes(&way), buffer_length(&way));
+	}
+	buffer_free(&way);
+	free(from);
+	free(to);
+}
+
 static double unless(double seconds, double usual)
 {
 	return seconds < usual || seconds > usual ? seconds : 0;
@@ -149,6 +199,8 @@ static void fill_head(struct head *head, const struct record *record, const stru
 	head->reply_timeout = unless(settings->reply_timeout, usual_reply);
 	head->deadline = unless(settings->deadline, usual_deadline);
 	add_arguments(head, script_of(host, outcome));
+	if (is_own(record, script_of(host, outcome)->path))
+		name_script(head, record->folder, script_of(host, outcome)->path);
 }
 
 /* Where it comes from. */
@@ -317,8 +369,8 @@ static bool usable(const char *folder)
 	return access(folder, W_OK | X_OK) == 0;
 }
 
-struct record *record_new(const char *folder, const struct settings *settings, const struct listener *next,
-                          char *error, size_t size)
+struct record *record_new(const char *folder, const struct settings *settings, const char *const *own,
+                          size_t own_count, const struct listener *next, char *error, size_t size)
 {
 	struct record *record = usable(folder) ? calloc(1, sizeof *record) : NULL;
 
@@ -328,6 +380,8 @@ struct record *record_new(const char *folder, const struct settings *settings, c
 	}
 	record->folder = folder;
 	record->settings = settings;
+	record->own = own;
+	record->own_count = own_count;
 	record->next = *next;
 	uv_mutex_init(&record->lock);
 	return record;

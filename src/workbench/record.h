@@ -13,9 +13,10 @@
 
 struct record;
 
-/* Record into `folder`, which is made if it is not there, what goes to `next`. NULL: `error` says why. */
-struct record *record_new(const char *folder, const struct settings *settings, const struct listener *next,
-                          char *error, size_t size);
+/* Record into `folder`, which is made if it is not there, what goes to `next`. Probes of the `own` files and folders
+ * are named by their file, so that they are found again. NULL: `error` says why. */
+struct record *record_new(const char *folder, const struct settings *settings, const char *const *own,
+                          size_t own_count, const struct listener *next, char *error, size_t size);
 
 struct listener record_listener(struct record *record);
 

@@ -7,8 +7,10 @@
 #include "workbench/player.h"
 #include "workbench/verdict.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* After so many turns in which nothing happened, only time can help. COLUMNS: of a line that is printed. */
 enum { QUIET_TURNS = 2, COLUMNS = 4000, FINDINGS = 256 * 1024 };
@@ -256,16 +258,16 @@ static bool choose(struct play *play, struct buffer *findings)
 		nearest = catalogue_nearest(catalogue, head->service);
 		buffer_format(
 		    findings,
-		    "%s: there is no service \"%s\"%s%s%s; -S, or \"script:\" in the file, brings more\n",
-		    play->file->path, head->service, nearest ? "; did you mean " : "", nearest ? nearest : "",
-		    nearest ? "?" : "");
+		    "%s:%u: there is no service \"%s\"%s%s%s; -S, or \"script:\" in the file, brings more\n",
+		    play->file->path, play->file->conversation.service_line, head->service,
+		    nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 		return false;
 	}
 	play->choice = (struct choice){ service, head->port ? head->port : service->port };
 	if (play->choice.port == 0)
 		buffer_format(findings,
-		              "%s: the service %s has no port of its own; say \"port:\" in the file\n",
-		              play->file->path, head->service);
+		              "%s:%u: the service %s has no port of its own; say \"port:\" in the file\n",
+		              play->file->path, play->file->conversation.service_line, head->service);
 	return play->choice.port != 0;
 }
 
@@ -285,7 +287,8 @@ static bool set_arguments(struct play *play, const char *kept[], struct buffer *
 		if (catalogue_set_argument(play->replay->setup->catalogue, head->arguments[i], error,
 		                           sizeof error))
 			continue;
-		buffer_format(findings, "%s: %s\n", play->file->path, error);
+		buffer_format(findings, "%s:%u: %s\n", play->file->path,
+		              play->file->conversation.argument_lines[i], error);
 		good = false;
 	}
 	return good;
@@ -337,6 +340,26 @@ static void print_findings(FILE *out, const struct buffer *findings)
 	buffer_free(&line);
 }
 
+static void hint(struct buffer *findings, const char *path, unsigned line, const char *text)
+{
+	const char *at, *meant = text ? phrase_misspelt(text, &at) : NULL;
+
+	if (meant)
+		buffer_format(findings, "%s:%u: %.*s is no mark; did you mean {%s}?\n", path, line,
+		              (int)strcspn(at, "}") + 1, at, meant);
+}
+
+/* Braces that are no mark are no fault, but may be the reason for one. */
+static void hint_at_marks(struct buffer *findings, const struct file *file)
+{
+	const struct conversation *conversation = &file->conversation;
+
+	for (size_t i = 0; i < conversation->turn_count; i++)
+		hint(findings, file->path, conversation->turns[i].line, conversation->turns[i].text);
+	for (size_t i = 0; i < conversation->line_count; i++)
+		hint(findings, file->path, conversation->lines[i].line, conversation->lines[i].text);
+}
+
 static bool run_file(struct replay *replay, const struct file *file)
 {
 	struct play   play = { .replay = replay, .file = file, .trace = replay->setup->trace };
@@ -346,6 +369,8 @@ static bool run_file(struct replay *replay, const struct file *file)
 
 	buffer_init(&findings, FINDINGS);
 	good = file->read && play_file(&play, &plays, &findings);
+	if (!good)
+		hint_at_marks(&findings, file);
 	if (good && replay->setup->verbose)
 		fprintf(replay->setup->out, "ok %s (%zu ways to cut it)\n", file->path, plays);
 	else
@@ -384,7 +409,7 @@ bool replay_run(struct replay *replay, const struct replay_setup *setup)
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-static void add_script(struct replay *replay, const struct file *file)
+static void add_script(struct replay *replay, struct file *file)
 {
 	const char *slash = strrchr(file->path, '/');
 	int         folder = slash ? (int)(slash - file->path) + 1 : 0;
@@ -392,6 +417,13 @@ static void add_script(struct replay *replay, const struct file *file)
 
 	if (asprintf(&path, "%.*s%s", folder, file->path, file->conversation.head.script) < 0)
 		return;
+	if (access(path, R_OK) != 0) {
+		buffer_format(&file->problems, "%s:%u: %s: %s\n", file->path, file->conversation.script_line,
+		              path, strerror(errno));
+		file->read = false;
+		free(path);
+		return;
+	}
 	for (size_t i = 0; i < replay->script_count; i++) {
 		if (strcmp(replay->scripts[i], path) == 0) {
 			free(path);

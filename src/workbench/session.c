@@ -61,8 +61,20 @@ static void keep(struct session *session, enum event event, const char *bytes, s
 	grown[session->count++] = (struct said){ event, buffer_length(&session->bytes) - length, length };
 }
 
+/* An upgrade that was refused on our side: nothing was sent for it, and the probe would come to it with all that
+ * was said read. */
+static bool was_refused(enum event event, const char *why, size_t length)
+{
+	static const char words[] = "plain text where TLS should start";
+
+	return event == EVENT_BROKEN && length >= sizeof words - 1 &&
+	       memcmp(why, words, sizeof words - 1) == 0;
+}
+
 void session_event(struct session *session, double ms, enum event event, const char *bytes, size_t length)
 {
+	if (was_refused(event, bytes, length))
+		return;
 	notes_event(&session->notes, 1, ms, event, bytes, length);
 	if (event == EVENT_SENT)
 		buffer_clear(&session->last);
@@ -214,7 +226,7 @@ static void put_report(struct buffer *out, const struct session *session)
 		buffer_format(out, "R: %.*s\n", (int)length, bytes);
 	else if (first_line(session, &bytes, &length))
 		buffer_text(out, "R: {any}\n");
-	buffer_text(out, handshake_failed(session) ? "R= {\"error\": {\"phase\": \"tls\"}}\n"
+	buffer_text(out, handshake_failed(session) ? "R: [tls] {any}\nR= {\"error\": {\"phase\": \"tls\"}}\n"
 	                                           : "R= {\"error\": null}\n");
 }
 

@@ -218,6 +218,24 @@ static void explain(struct shell *shell, enum task_end end)
 		                 : "There is no connection. :open HOST:PORT opens one.");
 }
 
+static enum load load(struct shell *shell, const char *before, const char *code, size_t length)
+{
+	return program_load(
+	    shell->program,
+	    &(struct piece){ .name = "stdin", .before = before, .code = code, .length = length });
+}
+
+/* Nothing can be said on a connection whose handshake was left in the middle. */
+static void give_up_handshake(struct shell *shell)
+{
+	const char code[] = "conn:close()";
+
+	if (load(shell, NULL, code, sizeof code - 1) == LOAD_DONE)
+		program_run(shell->program);
+	program_inspect(shell->program, find_conn, shell);
+	note_end(shell);
+}
+
 /* Run what was loaded and show what came of it. */
 static bool run(struct shell *shell, bool show)
 {
@@ -229,17 +247,14 @@ static bool run(struct shell *shell, bool show)
 			program_inspect(shell->program, show_results, shell);
 		return true;
 	}
+	if (end == TASK_CANCELLED && prompt_attended(shell->prompt))
+		putchar('\n'); /* behind ^C */
 	program_complain(shell->program, "");
 	if (end != TASK_CANCELLED)
 		explain(shell, end);
+	else if (is_open(shell) && conn_securing(shell->main->conn))
+		give_up_handshake(shell);
 	return false;
-}
-
-static enum load load(struct shell *shell, const char *before, const char *code, size_t length)
-{
-	return program_load(
-	    shell->program,
-	    &(struct piece){ .name = "stdin", .before = before, .code = code, .length = length });
 }
 
 static bool run_code(struct shell *shell, const char *code, bool show)
@@ -363,13 +378,10 @@ static void command_help(struct shell *shell, char *words)
 		printf("%s\n  %s\n", entry->form, entry->about);
 		return;
 	}
-	if (*words) {
+	if (*words)
 		say("there is no help on that; :help lists what there is");
-		return;
-	}
-	puts("Lua, line by line; an expression is shown. conn is the open connection.");
-	for (size_t n = 0; (entry = help_entry(n)) != NULL; n++)
-		printf("  %-37s %s\n", entry->form, entry->about);
+	else
+		fputs(help_overview(), stdout);
 }
 
 static void command_quit(struct shell *shell, char *words)
@@ -387,36 +399,42 @@ static const struct command {
 	{ "help", command_help }, { "quit", command_quit },
 };
 
-/* By its name or the beginning of it that no other has. */
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+/* By its name or the beginning of it that no other has; else it is said why there is none. */
 static const struct command *find_command(const char *name, size_t length)
 {
 	const struct command *found = NULL;
+	char                  words[WORDS];
 
-	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+	for (size_t i = 0; i < COMMANDS && length > 0; i++) {
 		if (strncmp(commands[i].name, name, length) != 0)
 			continue;
-		if (found)
+		if (found) {
+			snprintf(words, sizeof words, ":%.*s could be :%s or :%s", (int)length, name,
+			         found->name, commands[i].name);
+			say(words);
 			return NULL;
+		}
 		found = &commands[i];
 	}
-	return length > 0 ? found : NULL;
+	if (!found)
+		say("no such command; :help lists them");
+	return found;
 }
 
 static void run_command(struct shell *shell, const char *line)
 {
-	size_t                length = strcspn(line, " \t");
+	size_t                length = strcspn(line, " \t"), end;
 	const struct command *command = find_command(line, length);
-	char                 *words = strdup(line + length + strspn(line + length, " \t"));
+	char                 *words = command ? strdup(line + length + strspn(line + length, " \t")) : NULL;
 
-	if (!command) {
-		say("no such command; :help lists them");
-	} else if (words) {
-		size_t end = strlen(words);
-
-		while (end > 0 && strchr(" \t\r", words[end - 1]))
-			words[--end] = '\0';
-		command->run(shell, words);
-	}
+	if (!words)
+		return;
+	end = strlen(words);
+	while (end > 0 && strchr(" \t\r", words[end - 1]))
+		words[--end] = '\0';
+	command->run(shell, words);
 	free(words);
 }
 

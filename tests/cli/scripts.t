@@ -335,6 +335,22 @@ def _():
     expect_not_in("traceback", done.err)
 
 
+@test("a bug that shows in a library is told with the probe's line; the traceback has the library's")
+def _():
+    library = "local fine = {}\nfunction fine.check(n)\n  if not n then error('a number is missing') end\n  return n + 1\nend\nreturn fine\n"
+    for call, words in (("fine.check()", "a number is missing"), ("fine.check({})", "attempt to perform arithmetic on a table value"),
+                        ("pcall(fine.check) fine.check({})", "attempt to perform")):
+        text = ('local fine = require "fine"\nreturn { about = "x", services = { { name = "mine" } },\n  probe = function(conn)\n'
+                f"    {call}\n  end }}\n")
+        with folder(mine_lua=text) as path, greeter(b"hello\r\n") as server:
+            os.mkdir(path + "/lib")
+            with open(path + "/lib/fine.lua", "w", encoding="utf-8") as file:
+                file.write(library)
+            done = scan("-v", "-S", path, "-s", f"mine={server.port}", "127.0.0.1", status=4)
+            expect_in(f"{path}/mine.lua:4: {words}", done.err)
+            expect_in(f"{path}/lib/fine.lua:", done.err)
+
+
 @test("with -v there is a traceback")
 def _():
     done = broken("local function inner() error('deep down') end\n    inner()", "-v")

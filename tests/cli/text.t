@@ -392,6 +392,18 @@ def _():
         expect_true(not codes or codes[-1] == b"0", f"{line!r}")
 
 
+@test("after a failure -v shows what was said last, line by line")
+def _():
+    def serve(sock):
+        sock.sendall(b"220 mx.example\r\n")
+        sock.recv(1000)
+        sock.sendall(b"250-mx.example\r\n250-\x1b[2J\r\n250-")
+    with Server(serve) as server:
+        done = scan("-v", "-s", f"smtp={server.port}", "127.0.0.1")
+    said = re.findall(r"^ +\d+\.\d ([CST]: .*)$", done.out, re.MULTILINE)
+    expect(said, ["S: 220 mx.example", "C: EHLO [127.0.0.1]", "S: 250-mx.example", "S: 250-\\x1b[2J", "S: 250-"])
+
+
 @test("progress is for a terminal on standard error, and not with -q")
 def _():
     held = threading.Event()

@@ -214,12 +214,10 @@ static void all_problems_are_told_at_once(void **state)
 	                "S: x\n"
 	                "host: late\n"
 	                "C: \\q\n",
-	                "x.conversation:1: the head has no \"sevice\"; there is service, script, port, host, "
-	                "address, local, "
-	                "arg, connect-timeout, reply-timeout and deadline\n"
+	                "x.conversation:1: the head has no \"sevice\"; did you mean service?\n"
 	                "x.conversation:2: wants a port from 1 to 65535, not \"0\"\n"
 	                "x.conversation:3: \"nowhere\" is not an IP address\n"
-	                "x.conversation:4: the head has no \"service:\"\n"
+	                "x.conversation:4: the head has no \"service: NAME\", whose probe is to be run\n"
 	                "x.conversation:5: the head must come before what is said, and what is said begins "
 	                "with S:, C: or "
 	                "T:\n"
@@ -250,9 +248,10 @@ static void a_head_holds_what_can_be(void **state)
 	                "x.conversation:6: wants seconds above 0, not \"86401\"\n"
 	                "x.conversation:7: wants PROBE.NAME=VALUE, not \"ehlo=me\"\n"
 	                "x.conversation:8: wants PROBE.NAME=VALUE, not \"smtp.ehlo\"\n"
-	                "x.conversation:8: the head has no \"service:\"\n");
-	expect_problems(many, "x.conversation:33: more than 32 arguments\n"
-	                      "x.conversation:33: the head has no \"service:\"\n");
+	                "x.conversation:8: the head has no \"service: NAME\", whose probe is to be run\n");
+	expect_problems(many,
+	                "x.conversation:33: more than 32 arguments\n"
+	                "x.conversation:33: the head has no \"service: NAME\", whose probe is to be run\n");
 }
 
 static void problems_name_the_way_out(void **state)

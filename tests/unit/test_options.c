@@ -259,6 +259,7 @@ static void asks_for_something_else_than_a_scan(void **state)
 		{ "scan --list", ACTION_LIST },
 		{ "scan -S more --list --json", ACTION_LIST },
 		{ "scan --schema", ACTION_SCHEMA },
+		{ "scan --types", ACTION_TYPES },
 		{ "scan --list --list", ACTION_LIST },
 		/* help is given whatever stands beside it */
 		{ "scan localhost --help", ACTION_HELP },

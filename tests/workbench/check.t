@@ -166,6 +166,15 @@ def _():
         expect_in(words, found[number][1])
 
 
+@test("a misspelt field is told with the nearest; a library that is not there hides nothing of the table")
+def _():
+    found = findings('local x = require "nosuch"\nreturn {\nabuot = "x",\nservices = { { name = "a", tsl = true } },\n}\n')
+    expect(found, [(1, 'there is no library "nosuch" (lib/nosuch.lua) beside the probes'),
+                   (2, "about is missing: one line that says what the probe is for"),
+                   (3, 'unknown field "abuot"; did you mean about?'),
+                   (4, 'services[1].unknown field "tsl"; did you mean tls?')])
+
+
 for text, line, words in (
         ("return 42", 1, "must return a table"),
         ("local x = 1\nreturn { about = = 1 }", 2, "'='"),

@@ -97,11 +97,23 @@ def _():
         expect(lua(f"\n{refused}", status=3).err, "scan: -e:2: [connect] Connection refused\n")
         expect(out(f"local ok, e = pcall(function() {refused} end) print(e.phase, e.code, scan.is_error(e))"),
                "connect\trefused\ttrue\n")
-        expect_in("[connect] Connection refused", lua("print(1)", f"127.0.0.1:{port}", status=3).err)
+        expect(lua("print(1)", f"127.0.0.1:{port}", status=3).err, f"scan: 127.0.0.1:{port}: [connect] Connection refused\n")
         expect(lua("print(1)", f"127.0.0.1:{port}", status=3).out, "")
     expect_in("a port is missing", lua("print(1)", "127.0.0.1", status=2).err)
     expect_in("takes one HOST:PORT", lua("print(1)", "a:1", "b:2", status=2).err)
     expect_in("-e is given twice", lua("print(1)", "-e", "print(2)", status=2).err)
+
+
+@test("misspelt names and options of connections are named, with the nearest")
+def _():
+    for code, words in (("scan.pair():redline()", 'conn has no field or method "redline"; did you mean readline?'),
+                        ("print(scan.pair().adress)", 'conn has no field or method "adress"; did you mean address?'),
+                        ("scan.connect('127.0.0.1', 1, { tsl = true })",
+                         "bad argument #3 to 'connect' (there is no option tsl; did you mean tls?)"),
+                        ("scan.pair():starttls { sever = true }",
+                         "bad argument #1 to 'starttls' (there is no option sever; did you mean server?)"),
+                        ("scan.pair():starttls { true }", "bad argument #1 to 'starttls' (options are NAME = VALUE)")):
+        expect_in(f"scan: -e:1: {words}\n", lua(code, status=4).err)
 
 
 @test("--run: a file, its arguments, its first line for the system; - is standard input")

@@ -246,6 +246,24 @@ def _():
         expect(server.count, 1)
 
 
+@test("a probe of one's own is named by the way to its file, and so found again without -S; a shipped one is not")
+def _():
+    probe = ('return { about = "x", services = { { name = "mine" } },\n'
+             '  probe = function(conn, report) report("banner", conn:readline()) end }\n')
+    with talking(b"hello\r\n") as server, folder(mine_lua=probe) as path:
+        name, words = f"127.0.0.1-{server.port}-mine.conversation", ["-s", f"mine={server.port}", "127.0.0.1"]
+        os.mkdir(path + "/deep")
+        for own, place, way in (("mine.lua", "new", "../mine.lua"), ("./", ".", "mine.lua"), (path, "deep/er", "../../mine.lua"),
+                                ("deep/../mine.lua", path + "/deep", "../mine.lua")):
+            scan("--record", place, "-S", own, *words, cwd=path)
+            file = os.path.join(path, place, name)
+            expect_in(f"service: mine\nscript: {way}\n", read(file).decode())
+            expect(scan("--replay", file, cwd="/").out, f"ok {file}\n")
+    with talking(b"+ hi\r\n") as server, folder(mine_lua=probe) as path:
+        scan("--record", path, "-S", path, "-s", f"pop2={server.port}", "127.0.0.1")
+        expect_not_in("script:", read(f"{path}/127.0.0.1-{server.port}-pop2.conversation").decode())
+
+
 @test("a file that cannot be written is told once, and the status is 3")
 def _():
     with talking(b"+ hi\r\n") as server, folder() as path:

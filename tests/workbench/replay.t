@@ -130,7 +130,7 @@ def _():
                "ok a.conversation\nok b.conversation\nok a.conversation\n")
         expect(scan("-a", "mine.word=given", "--replay", "c.conversation", "a.conversation", "c.conversation", cwd=path).out,
                "ok c.conversation\nok a.conversation\nok c.conversation\n")
-        expect_in('d.conversation: no probe declares the argument "mine.wrod"; did you mean mine.word?',
+        expect_in('d.conversation:3: no probe declares the argument "mine.wrod"; did you mean mine.word?',
                   scan("--replay", "d.conversation", cwd=path, status=1).out)
 
 
@@ -144,7 +144,7 @@ def _():
 
 @test("a service that nobody knows")
 def _():
-    expect_in('x.conversation: there is no service "smpt"; did you mean smtp?', replay("service: smpt\n", status=1))
+    expect_in('x.conversation:1: there is no service "smpt"; did you mean smtp?', replay("service: smpt\n", status=1))
     text = "service: mine\nscript: mine.lua\n"
     expect_in("no port of its own", replay(text, files={"mine_lua": PROBE.replace(", port = 4711", "") % ""}, status=1))
 
@@ -152,6 +152,24 @@ def _():
 @test("what is wrong with a file is told at once, with its lines")
 def _():
     expect(replay("servce: smtp\nS; 220\nC: \\q\n", status=1).count("x.conversation:"), 4)
+
+
+@test("what looks like a misspelt mark is named when the file does not fit; {port} wants a port")
+def _():
+    text = SMTP.replace("EHLO [192.0.2.4]", "EHLO {wrod}") + "\nR: 220 {hots}\n"
+    expect(replay(text, status=1).splitlines()[1:], [
+        '  x.conversation:4: the client says "EHLO [192.0.2.4]", where "EHLO {wrod}" is due',
+        "  x.conversation:4: {wrod} is no mark; did you mean {word}?", "  x.conversation:13: {hots} is no mark; did you mean {host}?"])
+    expect_not_in("mark", replay(SMTP.replace("220 mx", "220 {numbr} {x} mx")))
+    expect_in(':4: {port} wants "port: NUMBER" in the head', replay(SMTP.replace("[192.0.2.4]", "{port}"), status=1))
+
+
+@test("faults of the head have their line; a file that is none is told of in few")
+def _():
+    expect_in('x.conversation:2: the head has no "prot"; did you mean port?', replay("service: smtp\nprot: 1\nS: x\n", status=1))
+    expect_in("x.conversation:2: nosuch.lua: No such file", replay("service: smtp\nscript: nosuch.lua\nS: x\n", status=1))
+    expect_in('x.conversation:1: the head has no "service: NAME"', replay("", status=1))
+    expect(len(replay("a\0b\n" * 1000, status=1).splitlines()), 22)
 
 
 # --- what the client does wrong --------------------------------------------------------------------------------------
@@ -285,6 +303,15 @@ def _():
 
 
 # --- time ------------------------------------------------------------------------------------------------------------
+
+@test("many words under TLS are cut, too, and stay within what a client takes of records")
+def _():
+    words = "".join(f"S: line {i} {'x' * 60}\n" for i in range(400))
+    text = "T: starttls\n" + words + "C: BYE\nS: bye\n"
+    body = 'conn:starttls() for i = 1, 400 do conn:readline() end conn:write("BYE\\r\\n") report("end", conn:readline())'
+    expect_in("ok x.conversation", mine(body, text + "\nR: bye\n"))
+    expect_in("in pieces of 1 byte it is not the same", mine('conn:starttls() report("end", conn:read())', "T: starttls\n" + words, status=1))
+
 
 @test("time is pretended: a silent server costs none, and time-outs are exact")
 def _():

@@ -4,10 +4,12 @@
 import fcntl
 import os
 import pty
+import queue
 import re
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import termios
@@ -15,8 +17,10 @@ import time
 import select
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../cli"))
+sys.path.insert(1, os.path.dirname(os.path.abspath(__file__)))
 from harness import (PATIENCE, SCAN, Failed, Server, environment, expect, expect_in, expect_not_in,  # noqa: E402
                      expect_true, folder, read, run, scan, test)
+from screen import Screen  # noqa: E402
 
 EHLO = b"250-fake.example\r\n250 STARTTLS\r\n"
 
@@ -64,14 +68,31 @@ def smtp(sock, secure=None):
             sock.sendall(b"500 what?\r\n")
 
 
+class Talker(Server):
+    """Says hello, and then what it is told to."""
+
+    def __init__(self):
+        self.words = queue.Queue()
+        super().__init__(self.talk)
+
+    def talk(self, sock):
+        sock.sendall(b"hello\r\n")
+        while words := self.words.get(timeout=PATIENCE):
+            sock.sendall(words)
+
+    def __exit__(self, *fault):
+        self.words.put(b"")
+        return super().__exit__(*fault)
+
+
 class Terminal:
     """scan in a terminal of its own."""
 
-    def __init__(self, *words, term="xterm", home=None, **env):
+    def __init__(self, *words, term="xterm", home=None, columns=120, **env):
         self.master, slave = pty.openpty()
         self.modes = termios.tcgetattr(slave)
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, b"\x18\x00\x78\x00\x00\x00\x00\x00")
-        self.seen = b""
+        self.resize(columns)
+        self.seen = self.all = b""
         self.dumb = term == "dumb"
 
         def own_terminal():
@@ -85,7 +106,7 @@ class Terminal:
 
     def text(self):
         """What has come so far: lines that were wiped away are gone, and so is what only moves the cursor."""
-        text = re.sub(rb"(?<=\n)[^\n]*\r\x1b\[K", b"", self.seen)
+        text = re.sub(rb"(?<=\n)[^\n]*\r\x1b\[J", b"", self.seen)
         if self.dumb:
             return text.replace(b"\r", b"").decode("utf-8", "replace")
         return re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]", b"", text).replace(b"\r", b"").decode("utf-8", "replace")
@@ -98,7 +119,21 @@ class Terminal:
         except OSError:
             return False
         self.seen += data
+        self.all += data
         return data != b""
+
+    def resize(self, columns):
+        """The kernel tells the program of it."""
+        self.columns = columns
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def shows(self, *lines):
+        """Until the screen ends in these."""
+        due = time.monotonic() + PATIENCE
+        while (seen := Screen(self.columns).feed(self.all.decode("utf-8", "replace")).lines())[-len(lines):] != list(lines):
+            if not self.more(due):
+                raise Failed("not at the end of the screen:\n" + "\n".join(lines) + "\nbut:\n" + "\n".join(seen))
+        return seen
 
     def wait(self, pattern, patience=PATIENCE):
         """Until this has come; gives all up to its end, and forgets it."""
@@ -228,7 +263,7 @@ def _():
     with Server(smtp) as server, socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         with Terminal("-i", f"127.0.0.1:{closed.getsockname()[1]}") as terminal:
-            terminal.wait(r"\[connect\] Connection refused\n")
+            terminal.wait(r"\n127\.0\.0\.1:\d+: \[connect\] Connection refused\n")
             terminal.line("conn:readline()", r"There is no connection\. :open opens it again\.\n")
             terminal.line(f":open 127.0.0.1:{server.port}", r"S: 220 fake")
             terminal.line(":open 127.0.0.1", r"a port is missing: HOST:PORT\n")
@@ -255,6 +290,15 @@ def _():
         terminal.wait(r'"42"\n')
         terminal.type(":hel\t\r")
         terminal.wait(r":open \[HOST:PORT\]")
+
+
+@test("Tab where no name has begun indents, so that code can be pasted as it is")
+def _():
+    with Terminal("-i") as terminal:
+        terminal.wait(PROMPT)
+        terminal.type("for i = 1, 2 do\r\tprint('pasted', i,\t1)\rend\r")
+        said = terminal.wait(r"pasted\t?1\s+1\npasted\t?2\s+1\n> $|_VERSION")
+        expect_not_in("_VERSION", said)
 
 
 @test("the history is there the next time, of the user alone, and without what begins with a space")
@@ -359,6 +403,44 @@ conn:readline() conn:write("BYTES\r\n") conn:read(256)
         scan("--replay", path + "/secure.conversation", path + "/bytes.conversation")
 
 
+@test("behind a handshake that failed the connection is over, at once and each time with the same words")
+def _():
+    with folder() as path, Server(smtp) as server:
+        begun = time.monotonic()
+        done = scan("-i", f"127.0.0.1:{server.port}", cwd=path,
+                    text=b"conn:readline()\n:tls\nconn:readline()\nconn:write('x')\n:tls\n:save broken\n:open\nconn:readline()\n")
+        expect_true(time.monotonic() - begun < 5, "it was waited for nothing")
+        expect(done.out, '"220 fake.example ESMTP"\n' * 2)
+        words = "the server answered in plain text: 500 what?"
+        expect(done.err.count(f"stdin:1: [tls] {words}\n"), 4)
+        expect(done.err.count(f" T: {words}\n"), 1)
+        expect(done.err.count("The connection is over. :open opens it again.\n"), 1)
+        scan("--replay", path + "/broken.conversation")
+
+
+@test("a handshake that Ctrl-C ends takes the connection with it")
+def _():
+    with Talker() as server, Terminal("-i", f"127.0.0.1:{server.port}") as terminal:
+        terminal.wait(r"S: hello\n> $")
+        terminal.line("conn:readline()", r'"hello"\n')
+        terminal.type("print('begins') conn:starttls()\r")
+        terminal.wait(r"\nbegins\n")
+        terminal.type("\x03")
+        terminal.wait(r"interrupted\n.* - closed\nThe connection is over\. :open opens it again\.\n> $")
+        terminal.line("conn:write('x')", r"conn is closed\nThere is no connection\. :open opens it again\.\n")
+
+
+@test(":save after an upgrade that was refused here: what was said, without it")
+def _():
+    with folder() as path, Server(smtp) as server:
+        said = scan("-i", f"127.0.0.1:{server.port}", cwd=path,
+                    text=b'conn:write("NOOP\\r\\n")\nscan.sleep(0.1)\n:tls\n:save refused\n')
+        expect(len(re.findall("TLS should start: 220 fake.*500 what", said.err)), 1, "complaints")
+        expect_not_in("starttls", read(path + "/refused.lua").decode())
+        scan("--replay", path + "/refused.conversation")
+        scan("--check", path + "/refused.lua")
+
+
 @test("however the process ends, the terminal is as it was")
 def _():
     ends = (lambda terminal: terminal.type("\x04"), lambda terminal: terminal.type("os.exit(0)\r"),
@@ -400,6 +482,41 @@ def _():
         terminal.line("", r"\n2\n")
 
 
+@test("what comes while a line of several rows is open leaves nothing of it behind, wherever the cursor is")
+def _():
+    with Talker() as server, Terminal("-i", f"127.0.0.1:{server.port}", columns=40) as terminal:
+        terminal.wait("S: hello\n> $")
+        line = "x = '" + "0123456789" * 9
+        rows = ["> " + line[:38], line[38:78], line[78:]]
+        terminal.type(line)
+        terminal.shows(*rows)
+        for keys, number in (("", 1), ("\x01", 2), ("\x05" + "\x02" * 40, 3), ("\x05", 4)):
+            terminal.type(keys)
+            server.words.put(b"number %d\r\n" % number)
+            terminal.wait(rf"number {number}\n")
+            seen = terminal.shows(*rows)
+            expect([row[9:] for row in seen if "number" in row], [f"S: number {i}" for i in range(1, number + 1)], "said")
+            expect(sum("0123" in row for row in seen), 3, "rows of the line")
+        terminal.resize(60)
+        terminal.type("\x05!'\r")
+        terminal.wait(r"> $")
+        terminal.line("#x, x:sub(-3)", r'\n91\n"89!"\n')
+
+
+@test("wide characters and those that are shown in other words have their width")
+def _():
+    with Talker() as server, Terminal("-i", f"127.0.0.1:{server.port}", columns=40) as terminal:
+        terminal.wait("S: hello\n> $")
+        terminal.type("y = '" + "é" * 32 + "aäb")
+        terminal.shows("> y = '" + "é" * 32 + "a", "äb")
+        server.words.put(b"number 1\r\n")
+        terminal.wait(r"number 1\n")
+        seen = terminal.shows("> y = '" + "é" * 32 + "a", "äb")
+        expect(sum("é" in row for row in seen), 1, "rows of the line")
+        terminal.line("'", r"\n")
+        terminal.line("utf8.len(y)", r"\n35\n")
+
+
 # --- a dumb terminal, a pipe -----------------------------------------------------------------------------------------
 
 @test("a dumb terminal gets no escapes")
@@ -419,6 +536,31 @@ def _():
         terminal.type("2\r")
         heard += terminal.wait(r"\n2\n> $")
         expect_not_in("\x1b", heard + terminal.leave())
+
+
+@test("on a dumb terminal what comes has lines of its own, and the line that was begun goes on")
+def _():
+    with Talker() as server, Terminal("-i", f"127.0.0.1:{server.port}", term="dumb") as terminal:
+        terminal.wait(r"S: hello\n> $")
+        terminal.type("'half' ..")
+        terminal.wait(r"'half' \.\.$")
+        server.words.put(b"here\r\n")
+        terminal.wait(r"^\n +[\d.]+ S: here\n> $")
+        terminal.type(" ' whole'\r")
+        terminal.wait(r'\n"half whole"\n')
+
+
+@test("without libedit it compiles, and is as on a dumb terminal")
+def _():
+    top = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+    compiler = os.environ.get("CC", "cc")
+    flags = subprocess.run([top + "/vendor/deps", "flags", "build"], env={**os.environ, "CC": compiler}, capture_output=True, text=True,
+                           check=True).stdout.split()
+    expect_true(not any("LIBEDIT" in flag for flag in flags), "these are the flags of libedit, too")
+    done = subprocess.run([compiler, "-std=c11", "-D_GNU_SOURCE", "-Isrc", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+                           *[flag for flag in flags if flag[:2] != "-l"], "src/workbench/prompt.c"], cwd=top, capture_output=True,
+                          text=True, check=False)
+    expect(done.stderr, "")
 
 
 @test("a pipe gets values on standard output, the conversation on standard error, and no prompt")
@@ -463,7 +605,12 @@ def _():
     asked = [":help " + name for name in names] + [":help :" + name for name in commands]
     done = scan("-i", text="\n".join(asked).encode() + b"\n:help nosuch\n:nosuch\n")
     expect(done.err, "there is no help on that; :help lists what there is\nno such command; :help lists them\n")
+    expect(scan("-i", text=b":c\n").err, ":c could be :close or :cert\n")
     expect(done.out.count("\n  "), len(asked), "answers")
+    overview = scan("-i", text=b":help\n").out.splitlines()
+    expect_true(len(overview) < 23 and max(map(len, overview)) <= 80, "it does not fit into a terminal")
+    for name in names[:-2] + [":" + command for command in commands]:
+        expect_true(re.search(rf"(?<!\w){name}\b", "\n".join(overview)), f"{name} is not in the overview")
 
 
 @test("a wrong target is wrong use")
