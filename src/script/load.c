@@ -451,8 +451,10 @@ static bool run_file(struct catalogue *catalogue, const char *path, bool trusted
 	char       error[600] = "not enough memory", line[PATH_TEXT + 600];
 	bool       good;
 
-	if (vm)
+	if (vm) {
 		vm->keeper = catalogue;
+		lua_gc(vm->state, LUA_GCSTOP); /* it does not live long enough */
+	}
 	good = vm && vm_protected(vm, read, argument, error, sizeof error);
 	snprintf(line, sizeof line, "%s: %s", path, error);
 	if (!good)

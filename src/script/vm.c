@@ -198,11 +198,26 @@ static const char *const globals[] = { "assert",   "error",    "getmetatable", "
 	                               "tonumber", "tostring", "type",         "_VERSION" };
 static const char *const libraries[] = { LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_MATHLIBNAME, LUA_UTF8LIBNAME };
 
-/* [-0, +0, m] Copy field `name` of the table at `from` to a new table's field in the one on top. */
+static int count_fields(lua_State *L, int index)
+{
+	int count = 0;
+
+	lua_pushnil(L);
+	for (; lua_next(L, index) != 0; count++)
+		lua_pop(L, 1);
+	return count;
+}
+
+/* [-0, +0, m] Copy field `name` of the table at `from` to a new table's field in the one on top. A table that grows
+ * as it is filled takes several times as long. */
 static void copy_library(lua_State *L, int from, const char *name)
 {
-	lua_newtable(L);
+	int count;
+
 	lua_getfield(L, from, name);
+	count = count_fields(L, lua_gettop(L));
+	lua_createtable(L, 0, count);
+	lua_insert(L, -2);
 	lua_pushnil(L);
 	while (lua_next(L, -2) != 0) {
 		lua_pushvalue(L, -2);
@@ -213,6 +228,8 @@ static void copy_library(lua_State *L, int from, const char *name)
 	lua_setfield(L, -2, name);
 }
 
+enum { ENVIRONMENT = 32 }; /* names in one, about */
+
 static const char pristine_key = 0; /* registry[&pristine_key] = the globals as Lua made them */
 
 void vm_environment(lua_State *L)
@@ -222,7 +239,7 @@ void vm_environment(lua_State *L)
 	luaL_checkstack(L, 12, NULL);
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &pristine_key);
 	pristine = lua_gettop(L);
-	lua_newtable(L);
+	lua_createtable(L, 0, ENVIRONMENT);
 	for (size_t i = 0; i < sizeof globals / sizeof *globals; i++) {
 		lua_getfield(L, pristine, globals[i]);
 		lua_setfield(L, -2, globals[i]);
