@@ -14,8 +14,8 @@
 -- starttls.refused(report, words [, advertised])
 --   It was asked for, and refused; the words are recorded as "starttls_reply" too.
 -- starttls.upgrade(conn, report [, advertised]) -> whether it works
---   It was accepted: makes the handshake; `advertised` is false where it was asked for all the same. Where that fails, the error is recorded as "starttls_error" and
---   the connection is of no more use.
+--   It was accepted: makes the handshake; `advertised` is false where it was asked for all the same. Where that fails,
+--   the error is recorded as "starttls_error" and the connection is of no more use.
 local starttls = {}
 
 local function record(report, advertised, accepted, handshake, text)
@@ -62,7 +62,8 @@ end
 function starttls.upgrade(conn, report, advertised)
   local ok, fault = pcall(conn.starttls, conn)
   if ok then
-    record(report, advertised, true, true, advertised == false and "TLS available, though not advertised." or "TLS available.")
+    local words = advertised == false and "TLS available, though not advertised." or "TLS available."
+    record(report, advertised, true, true, words)
   elseif scan.is_error(fault) and fault.phase == "deadline" then
     out_of_time(report, fault, advertised)
   elseif scan.is_error(fault) then

@@ -73,7 +73,8 @@ static int sorted_keys(lua_State *L, int index, const char *keys[VALUE_KEYS], st
 		lua_pop(L, 1);
 		return -1;
 	}
-	qsort(keys, (size_t)count, sizeof *keys, by_text);
+	if (count > 1)
+		qsort(keys, (size_t)count, sizeof *keys, by_text);
 	return count;
 }
 
