@@ -80,7 +80,8 @@ static int sorted_keys(lua_State *L, int index, struct key keys[VALUE_KEYS], str
 		}
 		return -1;
 	}
-	qsort(keys, (size_t)count, sizeof *keys, by_text);
+	if (count > 1)
+		qsort(keys, (size_t)count, sizeof *keys, by_text);
 	return count;
 }
 
