@@ -312,7 +312,7 @@ def broken(body, *options, status=4):
     with greeter(b"hello\n") as server, folder(bad_lua=probe, good_lua=GOOD % 1, fine_lua=fine) as path:
         services = f"good={server.port},bad={server.port},fine={server.port}"
         done = scan("-S", path, "-s", services, "--reply-timeout", 3, "127.0.0.1", *options, status=status,
-                    patience=5)
+                    patience=30)
         done.path, done.port = path + "/bad.lua", server.port
     if status == 4 and not options:
         expect(done.out, f"""Testing 127.0.0.1:
