@@ -27,6 +27,7 @@ struct loop {
 	int       poller;
 	uv_loop_t uv;
 	moment    now;
+	moment    gathered; /* when the batch in hand was fetched */
 	bool      stopping, measured;
 	bool      quiet; /* nothing came when it was asked last */
 	double    cpu;   /* milliseconds of this thread, when the turn began */
@@ -304,12 +305,13 @@ static bool long_since(moment when)
 	return clock_now() - when >= LONG_TURN;
 }
 
-/* Ring what is due by this turn's time, as far as there is time for it. An alarm set meanwhile is later than that. */
+/* Ring what was due when events were last fetched, as far as there is time for it: what came since is not known yet. An
+ * alarm set meanwhile is later than that. */
 static void ring_due(struct loop *loop)
 {
 	moment began = clock_now();
 
-	while (loop->alarm_count > 0 && loop->heap[1]->at <= loop->now && !long_since(began)) {
+	while (loop->alarm_count > 0 && loop->heap[1]->at <= loop->gathered && !long_since(began)) {
 		struct alarm *alarm = loop->heap[1];
 
 		alarm_clear(loop, alarm);
@@ -378,6 +380,7 @@ static void gather(struct loop *loop, bool busy)
 {
 	loop->event_count = epoll_wait(loop->poller, loop->events, BATCH, patience(loop, busy));
 	loop->next_event = 0;
+	loop->gathered = clock_now();
 	loop->quiet = loop->event_count == 0;
 }
 
@@ -392,8 +395,11 @@ static bool serve(struct loop *loop, bool busy)
 	loop->cpu = loop->measured ? cpu_now() : 0;
 	if (uv_patience(loop) == 0)
 		uv_run(&loop->uv, UV_RUN_NOWAIT);
-	while (loop->next_event < loop->event_count && !long_since(loop->now))
+	while (loop->next_event < loop->event_count) {
 		dispatch(loop, &loop->events[loop->next_event++]);
+		if (long_since(loop->now))
+			break;
+	}
 	if (loop->event_count < 0 || loop->next_event < loop->event_count)
 		return false;
 	loop->full_batches = loop->event_count < BATCH ? 0 : loop->full_batches + 1;
