@@ -316,6 +316,52 @@ static void can_be_cleared_when_due(void **state)
 	assert_int_equal(late.rung, 0);
 }
 
+/* Longer than a turn may take; the server of another answers in the meantime. */
+static struct pipe slow, behind, answered;
+
+static void take_long(struct watch *watch, uint32_t events)
+{
+	moment begin = clock_now();
+
+	(void)watch;
+	(void)events;
+	tell('s');
+	while (clock_ms(begin, clock_now()) < 30)
+		continue;
+	fill_pipe(&answered);
+}
+
+static void tell_behind(struct watch *watch, uint32_t events)
+{
+	(void)events;
+	tell(watch == &behind.watch ? 'b' : 'a');
+}
+
+static void call_out(struct alarm *alarm)
+{
+	(void)alarm;
+	tell('!');
+}
+
+static void ring_behind_what_came_while_others_took_long(void **state)
+{
+	struct bell bell = { .alarm = { .ring = call_out } };
+
+	(void)state;
+	story[0] = '\0';
+	open_pipe(&slow, take_long);
+	open_pipe(&behind, tell_behind);
+	open_pipe(&answered, tell_behind);
+	fill_pipe(&slow);
+	fill_pipe(&behind);
+	alarm_set(loop, &bell.alarm, clock_after(clock_now(), 0.01));
+	run_turns(6);
+	assert_string_equal(story, "sba!");
+	close_pipe(&slow);
+	close_pipe(&behind);
+	close_pipe(&answered);
+}
+
 /* An alarm that sets itself anew for now, or for the past, rings once a turn. */
 static void set_again(struct alarm *alarm)
 {
@@ -561,6 +607,7 @@ int main(void)
 		with_loop(ring_once_each_in_order_of_time),
 		with_loop(never_ring_early),
 		with_loop(can_be_cleared_when_due),
+		with_loop(ring_behind_what_came_while_others_took_long),
 		with_loop(that_ring_without_end_starve_nobody),
 		with_loop(data_that_is_there_comes_before_an_alarm),
 		with_loop(a_wait_broken_off_by_a_signal_is_no_look_at_the_sockets),
