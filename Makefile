@@ -257,7 +257,7 @@ bench: scan bench-programs ## measure scan beside the least that does the same: 
 
 # `make check` runs all of these, one after another, each with all processors, and names those that fail;
 # `make check-NAME` runs one.
-checks := floors format gcc clang cppcheck tidy analyzer luacheck sanitizers threads patterns coverage valgrind fuzz
+checks := floors format gcc clang cppcheck tidy analyzer luacheck sanitizers threads patterns coverage valgrind torture fuzz
 
 .PHONY: check format $(checks:%=check-%)
 check: ## order of the house, both compilers, static analysis, sanitizers, valgrind, coverage, fuzzers
@@ -318,6 +318,12 @@ check-threads:
 check-valgrind:
 	$(again) CC=gcc WERROR=1 program
 	@SCAN=.build/gcc-werror/scan tests/valgrind/run
+
+# Each system call fails in turn, and about one in so many of the allocations.
+check-torture:
+	$(again) CC=gcc WERROR=1 program
+	@SCAN=.build/gcc-werror/scan tests/hostile/torture calls
+	@SCAN=.build/gcc-werror/scan tests/hostile/torture allocations $(or $(TORTURE),20)
 
 check-fuzz:
 	$(again) CC=clang WERROR=1 SANITIZE=fuzzer,address,undefined fuzz-suite
