@@ -20,6 +20,7 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +29,9 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+
+# What a shell starts in the background ignores Ctrl-C, and all that it starts in turn. A test means it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SCAN = os.path.abspath(os.environ.get("SCAN", "./scan"))
 TOGETHER = 6  # tests at a time
