@@ -566,11 +566,11 @@ def table_is_documented():
 
 
 def sandbox_is_documented():
-    source, first = read("src/script/vm.c"), section(GUIDE, "The sandbox").split("\n- ")[1]
+    source, first = read("src/script/sandbox.c"), section(GUIDE, "The sandbox").split("\n- ")[1]
     real = set(re.findall(r'"(\w+)"', re.search(r"globals\[\] = \{(.*?)\};", source, re.DOTALL).group(1)))
     real |= {name.lower() for name in re.findall(r"LUA_(STR|TAB|MATH|UTF8)LIBNAME", source)} - {"str", "tab"}
     real |= set(re.findall(r'lua_setfield\(L, -2, "(\w+)"\);', re.search(
-        r"^void vm_environment.*?^}", source, re.MULTILINE | re.DOTALL).group())) | {"string", "table"}
+        r"^static void push_environment.*?^}", source, re.MULTILINE | re.DOTALL).group())) | {"string", "table"}
     return differ("global", set(re.findall(r"`(\w+)`", first)), real)
 
 

@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/nearest.h"
+#include "script/sandbox.h"
 #include "script/value.h"
 #include "script/vm.h"
 
@@ -257,7 +258,8 @@ static int compile(lua_State *L)
 {
 	struct expression *expression = lua_touserdata(L, 1);
 
-	if (!vm_compile(L, "expression", buffer_bytes(&expression->code), buffer_length(&expression->code)))
+	if (!sandbox_compile(L, "expression", buffer_bytes(&expression->code),
+	                     buffer_length(&expression->code)))
 		return lua_error(L);
 	lua_getupvalue(L, -1, 1);
 	lua_pushlightuserdata(L, expression);

@@ -2,6 +2,7 @@
 
 #include "base/nearest.h"
 #include "script/chunk.h"
+#include "script/sandbox.h"
 #include "script/vm.h"
 
 #include <dirent.h>
@@ -351,7 +352,7 @@ static int declare(lua_State *L)
 	};
 	struct script *script = lua_touserdata(L, 1);
 
-	if (!vm_compile(L, script->path, script->source, script->length))
+	if (!sandbox_compile(L, script->path, script->source, script->length))
 		return lua_error(L);
 	lua_call(L, 0, 1);
 	if (!lua_istable(L, -1)) {
@@ -420,7 +421,7 @@ static int declare_groups(lua_State *L)
 {
 	struct grouping *grouping = lua_touserdata(L, 1);
 
-	if (!vm_compile(L, grouping->file.path, grouping->file.source, grouping->file.length))
+	if (!sandbox_compile(L, grouping->file.path, grouping->file.source, grouping->file.length))
 		return lua_error(L);
 	lua_call(L, 0, 1);
 	if (!lua_istable(L, -1))

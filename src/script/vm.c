@@ -1,16 +1,10 @@
 #include "script/vm.h"
 
-#include "script/chunk.h"
-#include "script/conn_api.h"
 #include "script/place.h"
-#include "script/report_api.h"
-#include "script/scan_api.h"
-#include "script/string_api.h"
-#include "script/table_api.h"
+#include "script/sandbox.h"
 
 #include <lauxlib.h>
 #include <lua.h>
-#include <lualib.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,288 +183,6 @@ unsigned vm_leave(struct vm *vm)
 	return vm->spent + vm->slice;
 }
 
-/* --- the sandbox ----------------------------------------------------------------------------- */
-
-static int require(lua_State *L);
-
-static const char *const globals[] = { "assert",   "error",    "getmetatable", "ipairs",  "next",   "pairs",
-	                               "pcall",    "rawequal", "rawget",       "rawlen",  "rawset", "select",
-	                               "tonumber", "tostring", "type",         "_VERSION" };
-static const char *const libraries[] = { LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_MATHLIBNAME, LUA_UTF8LIBNAME };
-
-static int count_fields(lua_State *L, int index)
-{
-	int count = 0;
-
-	lua_pushnil(L);
-	for (; lua_next(L, index) != 0; count++)
-		lua_pop(L, 1);
-	return count;
-}
-
-/* [-0, +0, m] Copy field `name` of the table at `from` to a new table's field in the one on top. A table that grows
- * as it is filled takes several times as long. */
-static void copy_library(lua_State *L, int from, const char *name)
-{
-	int count;
-
-	lua_getfield(L, from, name);
-	count = count_fields(L, lua_gettop(L));
-	lua_createtable(L, 0, count);
-	lua_insert(L, -2);
-	lua_pushnil(L);
-	while (lua_next(L, -2) != 0) {
-		lua_pushvalue(L, -2);
-		lua_insert(L, -2);
-		lua_settable(L, -5);
-	}
-	lua_pop(L, 1);
-	lua_setfield(L, -2, name);
-}
-
-enum { ENVIRONMENT = 32 }; /* names in one, about */
-
-static const char pristine_key = 0; /* registry[&pristine_key] = the globals as Lua made them */
-
-void vm_environment(lua_State *L)
-{
-	int pristine;
-
-	luaL_checkstack(L, 12, NULL);
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &pristine_key);
-	pristine = lua_gettop(L);
-	lua_createtable(L, 0, ENVIRONMENT);
-	for (size_t i = 0; i < sizeof globals / sizeof *globals; i++) {
-		lua_getfield(L, pristine, globals[i]);
-		lua_setfield(L, -2, globals[i]);
-	}
-	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++)
-		copy_library(L, pristine, libraries[i]);
-	table_api_push_setmetatable(L);
-	lua_setfield(L, -2, "setmetatable");
-	lua_newtable(L);
-	lua_pushcclosure(L, require, 1);
-	lua_setfield(L, -2, "require");
-	scan_api_push(L);
-	lua_setfield(L, -2, "scan");
-	lua_pushvalue(L, -1);
-	lua_setfield(L, -2, "_G");
-	lua_remove(L, pristine);
-}
-
-/* [-0, +1, m] The environment of a trusted script: all there is, but what it adds is its own. */
-static void copy_globals(lua_State *L)
-{
-	luaL_checkstack(L, 6, NULL);
-	lua_newtable(L);
-	lua_pushglobaltable(L);
-	lua_pushnil(L);
-	while (lua_next(L, -2) != 0) {
-		lua_pushvalue(L, -2);
-		lua_insert(L, -2);
-		lua_settable(L, -5);
-	}
-	lua_pop(L, 1);
-	lua_pushvalue(L, -1);
-	lua_setfield(L, -2, "_G");
-}
-
-/* [-0, +0, m] Give the function on top an environment of its own. */
-static void use_environment(lua_State *L)
-{
-	if (vm_of(L)->trusted)
-		copy_globals(L);
-	else
-		vm_environment(L);
-	lua_setupvalue(L, -2, 1);
-}
-
-/* [-0, +1, m] The function, without environment, or the error; `mode` is of luaL_loadbufferx. */
-static bool compile(lua_State *L, const char *path, const char *code, size_t length, const char *mode)
-{
-	const char *name = lua_pushfstring(L, "@%s", path);
-	bool        good = luaL_loadbufferx(L, code, length, name, mode) == LUA_OK;
-
-	lua_remove(L, -2);
-	return good;
-}
-
-bool vm_compile(lua_State *L, const char *path, const char *source, size_t length)
-{
-	if (!compile(L, path, source, length, "t"))
-		return false;
-	use_environment(L);
-	return true;
-}
-
-/* --- libraries of lib/ ------------------------------------------------------------------------ */
-
-/* More than the 64 KiB of a library's text are compiled to. */
-enum { LIBRARY_CODE = 1024 * 1024 };
-
-/* [-0, +1, e] The text of a library file of the scripts; nil if it is not there. */
-static void push_file(lua_State *L, const char *path)
-{
-	size_t room = vm_of(L)->trusted ? CHUNK_FILE : CHUNK_LIBRARY, length;
-	char  *bytes = lua_newuserdatauv(L, room, 0);
-	char   reason[CHUNK_REASON];
-
-	if (chunk_read(path, bytes, room, &length, reason))
-		lua_pushlstring(L, bytes, length);
-	else if (reason[0])
-		luaL_error(L, "%s: %s", path, reason);
-	else
-		lua_pushnil(L);
-	lua_remove(L, -2);
-}
-
-static bool plain_name(const char *name)
-{
-	return *name != '\0' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
-	           strlen(name);
-}
-
-static int append(lua_State *L, const void *bytes, size_t length, void *code)
-{
-	(void)L;
-	return buffer_append(code, bytes, length) ? 0 : 1;
-}
-
-/* Keep what stands on top, the function that this file was compiled to. */
-static void keep_library(lua_State *L, const char *path)
-{
-	struct catalogue *keeper = vm_of(L)->keeper;
-	struct buffer     code;
-
-	if (!keeper)
-		return;
-	buffer_init(&code, LIBRARY_CODE);
-	if (lua_dump(L, append, &code, false) == 0)
-		catalogue_keep(keeper, path, buffer_bytes(&code), buffer_length(&code));
-	buffer_free(&code);
-}
-
-/* [-0, +1, e] The function that this file is, from its text or as it was compiled before; nil if it is not there. */
-static void push_library(lua_State *L, const char *path)
-{
-	const struct library *library = catalogue_library(vm_of(L)->catalogue, path);
-	const char           *source;
-	size_t                length;
-
-	if (library) {
-		if (!compile(L, path, library->code, library->length, "b"))
-			lua_error(L);
-		return;
-	}
-	push_file(L, path);
-	source = lua_tolstring(L, -1, &length);
-	if (!source)
-		return;
-	if (!compile(L, path, source, length, "t"))
-		lua_error(L);
-	keep_library(L, path);
-	lua_remove(L, -2);
-}
-
-/* [-0, +1, e] Load lib/NAME.lua from the first folder that has it, and push what it returns. */
-static void load_library(lua_State *L, const char *name)
-{
-	const struct catalogue *catalogue = vm_of(L)->catalogue;
-
-	for (size_t i = 0; i < catalogue->folder_count; i++) {
-		const char *path = lua_pushfstring(L, "%s/lib/%s.lua", catalogue->folders[i], name);
-
-		push_library(L, path);
-		lua_remove(L, -2);
-		if (!lua_isnil(L, -1)) {
-			use_environment(L);
-			lua_call(L, 0, 1);
-			return;
-		}
-		lua_pop(L, 1);
-	}
-	if (catalogue->tolerant)
-		lua_newtable(L);
-	else
-		luaL_error(L, "there is no library \"%s\" (lib/%s.lua) beside the probes", name, name);
-}
-
-/* require(name): a library of lib/, loaded once an environment. Upvalue 1 holds the loaded ones. */
-static int require(lua_State *L)
-{
-	const char *name = luaL_checkstring(L, 1);
-
-	lua_settop(L, 1);
-	if (!plain_name(name))
-		return luaL_error(L, "require wants the plain name of a library of lib/, not \"%s\"", name);
-	if (lua_getfield(L, lua_upvalueindex(1), name) != LUA_TNIL)
-		return 1;
-	load_library(L, name);
-	lua_pushvalue(L, -1);
-	lua_setfield(L, lua_upvalueindex(1), name);
-	return 1;
-}
-
-/* --- preparing a state ------------------------------------------------------------------------ */
-
-/* [-0, +0, e] Open the libraries, keep them pristine, and lock what all scripts share. */
-static int prepare(lua_State *L)
-{
-	static const luaL_Reg opened[] = { { LUA_GNAME, luaopen_base },
-		                           { LUA_STRLIBNAME, luaopen_string },
-		                           { LUA_TABLIBNAME, luaopen_table },
-		                           { LUA_MATHLIBNAME, luaopen_math },
-		                           { LUA_UTF8LIBNAME, luaopen_utf8 } };
-
-	for (size_t i = 0; i < sizeof opened / sizeof *opened; i++)
-		luaL_requiref(L, opened[i].name, opened[i].func, 1);
-	lua_settop(L, 0);
-	lua_pushglobaltable(L);
-	lua_getfield(L, 1, LUA_STRLIBNAME);
-	lua_pushnil(L);
-	lua_setfield(L, 2, "dump");
-	string_api_register(L);
-	lua_getfield(L, 1, LUA_TABLIBNAME);
-	table_api_register(L);
-	lua_pop(L, 2);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &pristine_key);
-	lua_pushliteral(L, "");
-	lua_getmetatable(L, -1);
-	lua_pushboolean(L, false);
-	lua_setfield(L, -2, "__metatable");
-	conn_api_register(L);
-	report_api_register(L);
-	return 0;
-}
-
-/* [-0, +0, e] Let require look into the folders of the scripts first. */
-static void extend_path(lua_State *L)
-{
-	const struct catalogue *catalogue = vm_of(L)->catalogue;
-
-	lua_getglobal(L, LUA_LOADLIBNAME);
-	lua_getfield(L, -1, "path");
-	for (size_t i = catalogue->folder_count; i-- > 0;) {
-		lua_pushfstring(L, "%s/lib/?.lua;%s", catalogue->folders[i], lua_tostring(L, -1));
-		lua_replace(L, -2);
-	}
-	lua_setfield(L, -2, "path");
-	lua_pop(L, 1);
-}
-
-/* [-0, +0, e] The same for a state without sandbox. */
-static int prepare_trusted(lua_State *L)
-{
-	luaL_openlibs(L);
-	extend_path(L);
-	conn_api_register(L);
-	report_api_register(L);
-	scan_api_push(L);
-	lua_setglobal(L, "scan");
-	return 0;
-}
-
 /* --- life ------------------------------------------------------------------------------------ */
 
 struct vm *vm_of(lua_State *L)
@@ -533,7 +245,7 @@ static struct vm *make(const struct catalogue *catalogue, struct loop *loop, str
 		goto failed;
 	*(struct vm **)lua_getextraspace(vm->state) = vm;
 	lua_gc(vm->state, LUA_GCINC, GC_PAUSE, 0, 0);
-	if (!vm_protected(vm, trusted ? prepare_trusted : prepare, NULL, error, sizeof error))
+	if (!vm_protected(vm, trusted ? sandbox_prepare_trusted : sandbox_prepare, NULL, error, sizeof error))
 		goto failed;
 	vm->memory_limit = trusted ? SIZE_MAX / 2 : vm->memory + VM_MEMORY;
 	return vm;
@@ -570,7 +282,7 @@ void vm_free(struct vm *vm)
 /* [-0, +1, e] Run the script's file and push its `probe`. */
 static void load_probe(lua_State *L, const struct script *script)
 {
-	if (!vm_compile(L, script->path, script->source, script->length))
+	if (!sandbox_compile(L, script->path, script->source, script->length))
 		lua_error(L);
 	lua_call(L, 0, 1);
 	if (!lua_istable(L, -1))

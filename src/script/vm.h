@@ -77,13 +77,6 @@ void vm_free(struct vm *vm);
 /* The vm that a state or coroutine belongs to. */
 struct vm *vm_of(struct lua_State *L);
 
-/* Push a fresh environment for a script file. [-0, +1, m] */
-void vm_environment(struct lua_State *L);
-
-/* Compile `source` as text, named `path` in messages, and push the chunk, with an environment of
- * its own; on error push the message and return false. [-0, +1, m] */
-bool vm_compile(struct lua_State *L, const char *path, const char *source, size_t length);
-
 /* Run `function` protected, with `argument` as its only argument, a light userdata, outside any
  * task, under the CPU budget. On failure the message goes to `error`. */
 bool vm_protected(struct vm *vm, int (*function)(struct lua_State *L), void *argument, char *error,

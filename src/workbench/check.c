@@ -3,6 +3,7 @@
 #include "base/escape.h"
 #include "script/conn_api.h"
 #include "script/load.h"
+#include "script/sandbox.h"
 #include "script/vm.h"
 #include "workbench/lint.h"
 
@@ -74,7 +75,7 @@ static int list_globals(lua_State *L)
 	static const char code[] = "return _ENV";
 	struct known     *known = lua_touserdata(L, 1);
 
-	if (!vm_compile(L, "globals", code, sizeof code - 1))
+	if (!sandbox_compile(L, "globals", code, sizeof code - 1))
 		return lua_error(L);
 	lua_call(L, 0, 1);
 	lua_pushnil(L);
@@ -106,7 +107,7 @@ static int list_library(lua_State *L)
 	char           code[NAME_TEXT + 40];
 	int            length = snprintf(code, sizeof code, "return require \"%s\"", wanted->name);
 
-	if (!vm_compile(L, wanted->name, code, (size_t)length))
+	if (!sandbox_compile(L, wanted->name, code, (size_t)length))
 		return lua_error(L);
 	lua_call(L, 0, 1);
 	wanted->members = lua_istable(L, -1) ? keys_of(L, 0) : json_true();
@@ -251,7 +252,7 @@ static int compile(lua_State *L)
 {
 	struct check *check = lua_touserdata(L, 1);
 
-	if (!vm_compile(L, check->path, check->text, check->length))
+	if (!sandbox_compile(L, check->path, check->text, check->length))
 		return lua_error(L);
 	return 0;
 }
