@@ -165,3 +165,30 @@ bool address_lacks_zone(const struct address *address)
 	       IN6_IS_ADDR_LINKLOCAL(&address->socket.ipv6.sin6_addr) &&
 	       address->socket.ipv6.sin6_scope_id == 0;
 }
+
+static const char *special_ipv4(uint32_t address)
+{
+	if (address >> 24 == 127 || address == INADDR_ANY)
+		return "this machine";
+	if (address >> 16 == 0xa9fe)
+		return "a host on the same link";
+	if (address >> 28 == 0xe)
+		return "a group of hosts";
+	return address == INADDR_BROADCAST ? "all hosts on the link" : NULL;
+}
+
+static const char *special_ipv6(const struct in6_addr *address)
+{
+	if (IN6_IS_ADDR_LOOPBACK(address) || IN6_IS_ADDR_UNSPECIFIED(address))
+		return "this machine";
+	if (IN6_IS_ADDR_LINKLOCAL(address))
+		return "a host on the same link";
+	return IN6_IS_ADDR_MULTICAST(address) ? "a group of hosts" : NULL;
+}
+
+const char *address_special(const struct address *address)
+{
+	if (address_family(address) == AF_INET)
+		return special_ipv4(ntohl(address->socket.ipv4.sin_addr.s_addr));
+	return address_family(address) == AF_INET6 ? special_ipv6(&address->socket.ipv6.sin6_addr) : NULL;
+}

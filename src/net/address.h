@@ -39,4 +39,7 @@ bool address_same(const struct address *one, const struct address *other);
 /* A link-local IPv6 address that says no interface: connect cannot know where it is. */
 bool address_lacks_zone(const struct address *address);
 
+/* What an address stands for that is no host somewhere else ("this machine", ...), or NULL. RFC 6890. */
+const char *address_special(const struct address *address);
+
 #endif

@@ -61,7 +61,7 @@ static const char text[] =
 	"        \"properties\": {\n"
 	"          \"code\": {\n"
 	"            \"type\": \"string\",\n"
-	"            \"description\": \"wrong-protocol, not-protocol, refused-service, silent, all-silent, plaintext-at-starttls, tls-weak, oversize; probes may have others\"\n"
+	"            \"description\": \"wrong-protocol, not-protocol, refused-service, silent, all-silent, special-address, plaintext-at-starttls, tls-weak, oversize; probes may have others\"\n"
 	"          },\n"
 	"          \"text\": { \"type\": \"string\" },\n"
 	"          \"text_base64\": { \"type\": \"string\" }\n"

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* A shortage of this machine is waited out: a try every PAUSE seconds, for PATIENCE seconds. */
 static const double pause_seconds = 0.05, patience_seconds = 5;
@@ -92,12 +93,37 @@ static void take_facts(struct visit *visit)
 	visit->outcome->tls = facts;
 }
 
+static bool is_local(const char *name)
+{
+	size_t length = strlen(name);
+
+	length -= length > 1 && name[length - 1] == '.';
+	return length >= 9 && strncasecmp(name + length - 9, "localhost", 9) == 0 &&
+	       (length == 9 || name[length - 10] == '.');
+}
+
+/* A name that leads to this machine, or to no single one, is seldom meant so. */
+static void note_special(const struct visit *visit)
+{
+	const struct target *target = &visit->setup.host->target;
+	const char          *special = address_special(&visit->outcome->address);
+	char                 shown[ADDRESS_TEXT], text[ADDRESS_TEXT + 80];
+	int                  length;
+
+	if (target->literal || !special || is_local(target->name))
+		return;
+	address_format(&visit->outcome->address, shown);
+	length = snprintf(text, sizeof text, "the name leads to %s, which is %s", shown, special);
+	report_note(&visit->outcome->report, "special-address", text, (size_t)length);
+}
+
 static void finish(struct visit *visit)
 {
 	struct outcome    *outcome = visit->outcome;
 	struct visit_setup setup = visit->setup;
 
 	take_facts(visit);
+	note_special(visit);
 	outcome->mute = outcome->state == STATE_OPEN && failure_present(&outcome->failure) &&
 	                !conn_heard(visit->conn);
 	if (visit->manner == TLS_LEGACY)

@@ -380,6 +380,7 @@ def _():
         expect(len(done.records), 8, "addresses of many.test")
         found, = scan("--json", "-s", service, "mapped.test").records
         expect([found["address"], found["state"]], ["127.0.0.1", "open"])
+        expect(found["warnings"], [{"code": "special-address", "text": "the name leads to 127.0.0.1, which is this machine"}])
         found, = scan("--json", "-s", service, "zero.test").records
         expect(found["address"], "0.0.0.0")
         done = scan("--json", "-s", f"{service},smtp={server.port},imap={server.port}", "turns.test")

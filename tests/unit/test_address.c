@@ -178,12 +178,50 @@ static void knows_a_missing_zone(void **state)
 	}
 }
 
+static void knows_what_is_special(void **state)
+{
+	static const struct {
+		const char *text, *special;
+	} cases[] = {
+		{ "127.0.0.1", "this machine" },
+		{ "127.255.0.9", "this machine" },
+		{ "0.0.0.0", "this machine" },
+		{ "::1", "this machine" },
+		{ "::", "this machine" },
+		{ "169.254.7.7", "a host on the same link" },
+		{ "fe80::1%lo", "a host on the same link" },
+		{ "224.0.0.1", "a group of hosts" },
+		{ "ff02::1", "a group of hosts" },
+		{ "255.255.255.255", "all hosts on the link" },
+		{ "169.253.255.255", NULL },
+		{ "128.0.0.1", NULL },
+		{ "192.0.2.7", NULL },
+		{ "2001:db8::1", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct address address;
+		const char    *special;
+
+		assert_true(address_parse(&address, cases[i].text));
+		special = address_special(&address);
+		assert_int_equal(special == NULL, cases[i].special == NULL);
+		if (special)
+			assert_string_equal(special, cases[i].special);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_and_prints),     cmocka_unit_test(refuses_what_is_none),
-		cmocka_unit_test(prints_every_number),  cmocka_unit_test(takes_the_kernels_addresses),
-		cmocka_unit_test(keeps_ports),          cmocka_unit_test(compares_without_ports),
+		cmocka_unit_test(reads_and_prints),
+		cmocka_unit_test(refuses_what_is_none),
+		cmocka_unit_test(prints_every_number),
+		cmocka_unit_test(takes_the_kernels_addresses),
+		cmocka_unit_test(keeps_ports),
+		cmocka_unit_test(knows_what_is_special),
+		cmocka_unit_test(compares_without_ports),
 		cmocka_unit_test(knows_a_missing_zone),
 	};
 
