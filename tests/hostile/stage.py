@@ -12,6 +12,8 @@ import re
 import subprocess
 import sys
 import threading
+import time
+from collections import Counter
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
 
@@ -91,7 +93,7 @@ class Run:
         self.feed([(0, 1, server.WHOLE)])
         descriptors, processor = self.descriptors(), self.processor()
         self.feed(self.places)
-        self.leaked = sorted(self.descriptors()) if self.descriptors() != descriptors else []
+        self.leaked = self.leaks(descriptors)
         self.seconds = self.processor() - processor
         self.peak = self.status("VmHWM")
         self.process.stdin.close()
@@ -127,6 +129,14 @@ class Run:
             found["warnings"] = [warning for warning in found["warnings"] if warning["code"] != "all-silent"]
             _, variant, row, case = map(int, found["host"].split("."))
             self.records[row, case, variant, found["service"]] = found
+
+    def leaks(self, before):
+        """What is open now and was not before. A record may be out a moment before its connection is closed."""
+        end = time.monotonic() + PATIENCE
+        while left := list((Counter(self.descriptors()) - Counter(before)).elements()):
+            if time.monotonic() > end:
+                break
+        return left
 
     def descriptors(self):
         return [os.readlink(f"/proc/{self.process.pid}/fd/{number}").split("[")[0]
