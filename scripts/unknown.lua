@@ -14,6 +14,7 @@ return {
       local kind = scan.classify(line)
       if kind then report("looks_like", kind, "looks like " .. kind) end
     end
+    if fault and fault.code == "timeout" then report.warn("silent", fault.message, false) end
     if fault and not FINE[fault.code] then error(fault, 0) end
   end,
 }

@@ -257,9 +257,10 @@ static void tell_interrupted(const struct tally *tally)
 	fprintf(stderr, "scan: interrupted after %" PRIu64, done);
 	if (tally->hosts_known > 0)
 		fprintf(stderr, " of %" PRIu64, tally->hosts_known);
-	fputs(" hosts; what is finished has been written. With the JSON lines of this run in FILE, --resume "
-	      "FILE goes on.\n",
-	      stderr);
+	fputs(
+	    " hosts; what is finished has been written. A run whose lines of --json are in FILE goes on with "
+	    "--resume FILE.\n",
+	    stderr);
 }
 
 static enum status ending(enum scan_end end, int signal, int write_error, const struct output *output,

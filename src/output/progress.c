@@ -95,7 +95,8 @@ static void turns(FILE *file, const struct effort *effort)
 
 	for (size_t i = 0; i < TURN_LENGTHS; i++)
 		all += effort->turns.count[i];
-	fprintf(file, "scan: %zu threads, %" PRIu64 " turns of their loops", effort->threads, all);
+	fprintf(file, "scan: %zu thread%s, %" PRIu64 " turns of the loop", effort->threads,
+	        effort->threads == 1 ? "" : "s", all);
 	for (size_t i = 0; i < TURN_LENGTHS; i++) {
 		if (effort->turns.count[i] == 0)
 			continue;
@@ -131,7 +132,8 @@ void progress_effort(FILE *file, const struct effort *effort)
 	getrusage(RUSAGE_SELF, &used);
 	turns(file, effort);
 	fprintf(file,
-	        "scan: %" PRIu64 " connections, at most %zu at a time; %d descriptors open at the end\n",
+	        "scan: %" PRIu64
+	        " connections made, at most %zu tried or open at a time; %d descriptors open at the end\n",
 	        effort->connections, effort->most_in_flight, descriptors());
 	fprintf(file, "scan: at most %.1f MiB of memory, %.1f MiB of it Lua's\n",
 	        (double)used.ru_maxrss / 1024, (double)effort->lua / (1024 * 1024));

@@ -118,6 +118,17 @@ static void certificate_names(struct buffer *out, const json_t *facts)
 	buffer_free(&names);
 }
 
+static void certificate_problems(struct buffer *out, const json_t *facts)
+{
+	size_t  index;
+	json_t *problem;
+
+	json_array_foreach (json_object_get(facts, "problems"), index, problem)
+		buffer_format(out, "%s%s", index == 0 ? "  problems: " : ", ", json_string_value(problem));
+	if (json_array_size(json_object_get(facts, "problems")) > 0)
+		buffer_text(out, "\n");
+}
+
 static void tls_facts(struct buffer *out, const json_t *facts)
 {
 	const json_t *days = json_object_get(facts, "days_left");
@@ -133,6 +144,7 @@ static void tls_facts(struct buffer *out, const json_t *facts)
 	fact(out, facts, "key", "key");
 	fact(out, facts, "sha256", "sha256");
 	fact(out, facts, "verify_error", "not verified");
+	certificate_problems(out, facts);
 }
 
 /* Each line apart; the CR LF that ends one goes without saying. */

@@ -474,10 +474,10 @@ static bool turn(void *owner)
 	while (started < STARTS && step(worker))
 		started++;
 	worker->employer->flush(worker->employer->owner);
+	if (worker->exhausted && worker->hosts <= LAST_HOSTS)
+		note_waiting(worker);
 	if (worker->exhausted && worker->hosts == 0)
 		loop_stop(worker->loop);
-	else if (worker->exhausted && worker->hosts <= LAST_HOSTS)
-		note_waiting(worker);
 	return started == STARTS || worker->full;
 }
 

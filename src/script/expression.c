@@ -130,6 +130,19 @@ static bool refuse_service(const struct reading *reading, const char *name)
 	return false;
 }
 
+/* A service that is tried at two ports has two records: which one is meant? */
+static bool is_one(const struct reading *reading, size_t index)
+{
+	for (size_t i = index + 1; i < reading->count; i++)
+		if (reading->services[i] == reading->services[index]) {
+			snprintf(reading->error, reading->size,
+			         "\"%s\" is tried at more than one port, and could be either",
+			         reading->services[index]->name);
+			return false;
+		}
+	return true;
+}
+
 static bool check_path(const struct reading *reading, const char *path)
 {
 	char  copy[PATH];
@@ -143,7 +156,8 @@ static bool check_path(const struct reading *reading, const char *path)
 		*dot = '\0';
 	for (size_t i = 0; i < reading->count; i++)
 		if (strcmp(reading->services[i]->name, copy) == 0)
-			return !dot || check_field(reading, reading->services[i], path, dot + 1);
+			return is_one(reading, i) &&
+			       (!dot || check_field(reading, reading->services[i], path, dot + 1));
 	return refuse_service(reading, copy);
 }
 

@@ -102,4 +102,11 @@ def _():
             expect_in(host, done.err)
 
 
+@test("a service at two ports could be either, and is refused")
+def _():
+    for option in ("--where", "--expect"):
+        done = scan("-s", "ldap=1,ldap=2", option, "ldap.port == 2", "127.0.0.1", status=2)
+        expect_in('"ldap" is tried at more than one port', done.err)
+
+
 run()

@@ -58,7 +58,8 @@ case("unknown", "a prompt without an end", r"""
     """, [r"\xff\xfd\x18login: ", "looks like telnet"], options=["--reply-timeout", "0.6"], banner="\ufffd\ufffd\x18login: ",
      banner_base64="//0YbG9naW46IA==", looks_like="telnet")
 
-case("unknown", "silence is no error", "", "", options=["--reply-timeout", "0.2"])
+case("unknown", "silence is no error", "", "", options=["--reply-timeout", "0.2"],
+     warnings=[("silent", "no greeting within 0.2 s")])
 
 case("unknown", "neither is a server that leaves", """
     CLOSE

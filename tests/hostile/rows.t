@@ -25,7 +25,7 @@ of, bare, check = expectations()
 @of(1, 19)
 def _(asked, _):
     if asked.kind == "unknown":
-        return Fate(within=REPLY + AT_ONCE)
+        return Fate("", "silent: no greeting within", within=REPLY + AT_ONCE)
     error = NO_REPLY if asked.kind == "http" else SILENT
     return Fate(error, "silent: " + error.split(": ", 1)[1], within=REPLY + AT_ONCE)
 
@@ -205,7 +205,7 @@ def _(asked, _):
     if asked.kind == "http":
         return Fate("", "not-protocol: not HTTP: HEAD / HTTP/1.1", banner="HEAD / HTTP/1.1")
     if asked.kind == "unknown":
-        return Fate(within=REPLY + AT_ONCE)
+        return Fate("", "silent: no greeting within", within=REPLY + AT_ONCE)
     return Fate(SILENT, "silent: ", within=REPLY + AT_ONCE)
 
 
