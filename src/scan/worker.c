@@ -118,7 +118,8 @@ static void finished(struct worker *worker, const struct host *host, const struc
 	worker->employer->outcome(worker->employer->owner, host, outcome);
 }
 
-/* It is told with the last of them. */
+/* It is recorded with the one that ended last, and shown with the last in order, of which nothing is shown yet unless
+ * it is that one. */
 static void note_muteness(const struct host *host, struct outcome *last)
 {
 	char text[100];
@@ -128,7 +129,8 @@ static void note_muteness(const struct host *host, struct outcome *last)
 		return;
 	length = snprintf(text, sizeof text,
 	                  "all %zu ports are open, and none says a word: a proxy or a tarpit?", host->count);
-	report_warn(&last->report, "all-silent", text, (size_t)length);
+	report_note(&last->report, "all-silent", text, (size_t)length);
+	report_remark(&host->outcomes[host->count - 1].report, text, (size_t)length);
 }
 
 static void visited(void *owner, struct host *host, struct outcome *outcome)

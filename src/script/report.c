@@ -76,16 +76,21 @@ void report_note(struct report *report, const char *code, const char *text, size
 	json_array_append_new(report->warnings, warning);
 }
 
-void report_warn(struct report *report, const char *code, const char *text, size_t length)
+void report_remark(struct report *report, const char *text, size_t length)
 {
 	static const char prefix[] = "warning: ";
 	struct buffer     line;
 
-	report_note(report, code, text, length);
 	buffer_init(&line, sizeof prefix + length);
 	if (buffer_text(&line, prefix) && buffer_append(&line, text, length))
 		add_line(report, buffer_bytes(&line), buffer_length(&line), true);
 	buffer_free(&line);
+}
+
+void report_warn(struct report *report, const char *code, const char *text, size_t length)
+{
+	report_note(report, code, text, length);
+	report_remark(report, text, length);
 }
 
 void report_hold(struct report *report)

@@ -35,8 +35,9 @@ void report_print(struct report *report, const char *text, size_t length);
 /* Add a warning to the record and its text for the reader. Both are bytes as a server sent them. */
 void report_warn(struct report *report, const char *code, const char *text, size_t length);
 
-/* A warning for the record only. */
+/* A warning for the record only; one for the reader only. */
 void report_note(struct report *report, const char *code, const char *text, size_t length);
+void report_remark(struct report *report, const char *text, size_t length);
 
 /* The same conversation will be tried once more: lines from here on are not shown until it is known which
  * of the two counts. */
