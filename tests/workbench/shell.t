@@ -99,7 +99,7 @@ class Terminal:
             os.setsid()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-        state = {"HOME": home or "/nonexistent", "XDG_STATE_HOME": "", "LC_ALL": "C.UTF-8", "TERM": term}
+        state = {"HOME": home or "/dev/null", "XDG_STATE_HOME": "", "LC_ALL": "C.UTF-8", "TERM": term}
         self.process = subprocess.Popen([SCAN, *words], stdin=slave, stdout=slave, stderr=slave, preexec_fn=own_terminal,
                                         env={**environment({}), **state, **env})
         os.close(slave)
