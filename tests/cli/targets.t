@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import re
 import signal
+import socket
 import subprocess
 
 from harness import (CUT_SHORT, Reader, closed_port, expect, expect_in, expect_not_in, expect_true, finish, folder,
@@ -286,6 +287,12 @@ def _():
             expect(hosts("127.0.3.98-100", "--exclude", path), ["127.0.3.98", "127.0.3.100"], f"with {length} bytes")
 
 
+@test("--exclude with files and addresses in one list")
+def _():
+    with list_of("127.0.3.1\n") as one, list_of("127.0.3.2\n") as two:
+        expect(hosts("127.0.3.0/29", "--exclude", f"{one},127.0.3.4-7,{two}"), ["127.0.3.0", "127.0.3.3"])
+
+
 @test("a bad line of a file of exclusions is named, and nothing is scanned")
 def _():
     with list_of("127.0.3.1\n127.0.3.0/99\n") as path:
@@ -297,8 +304,12 @@ def _():
 
 @test("what cannot be read as exclusions stops the scan")
 def _():
-    with folder() as path:
-        expect(scan("--exclude", path, "127.0.3.2", "-s", "ldap=1", status=2).out, "")
+    with folder() as path, socket.socket(socket.AF_UNIX) as server:
+        server.bind(path + "/socket")
+        for word in (path, path + "/socket", f"127.0.3.9,{path}/socket"):
+            done = scan("--exclude", word, "127.0.3.2", "-s", "ldap=1", status=2)
+            expect(done.out, "")
+            expect_in("No such device" if "socket" in word else "Is a directory", done.err)
 
 
 @test("an excluded address is not reached in another spelling")
