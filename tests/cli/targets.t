@@ -287,6 +287,12 @@ def _():
             expect(hosts("127.0.3.98-100", "--exclude", path), ["127.0.3.98", "127.0.3.100"], f"with {length} bytes")
 
 
+@test("an excluded name leaves out that target, not its addresses; and --help says so")
+def _():
+    expect(hosts("-4", "127.0.0.1", "localhost", "--exclude", "localhost"), ["127.0.0.1"])
+    expect_in("not its addresses", " ".join(scan("--help").out.split()))
+
+
 @test("--exclude with files and addresses in one list")
 def _():
     with list_of("127.0.3.1\n") as one, list_of("127.0.3.2\n") as two:
