@@ -182,6 +182,11 @@ static bool add_word(struct exclude *exclude, const char *word, char *error, siz
 	}
 	if (!target_parse(&target, word, AF_UNSPEC, error, size))
 		return false;
+	if (target.port != 0) {
+		snprintf(error, size, "--exclude \"%s\": takes no port; without it, all of %s is left out",
+		         word, target.name);
+		return false;
+	}
 	if (!target.literal)
 		return add_name(exclude, target.name);
 	range.count = 1;
