@@ -460,6 +460,19 @@ static bool read_excludes(struct exclude *exclude, const struct options *options
 	return true;
 }
 
+static void tell_ending(enum status status, const struct options *options, const struct tally *tally,
+                        const struct targets *targets)
+{
+	const char *missing = targets_missing(targets);
+
+	if (missing && status < STATUS_SIGNAL && !options->quiet)
+		fprintf(stderr, "scan: no host was scanned: %s\n", missing);
+	if (atomic_load(&tally->hosts_done) >= MANY_HOSTS && !options->quiet)
+		progress_summary(stderr, tally);
+	if (options->stats)
+		progress_effort(stderr, &tally->effort);
+}
+
 static enum status scan(const struct options *options, const struct catalogue *catalogue)
 {
 	static struct tally tally; /* too large for the stack */
@@ -494,10 +507,8 @@ static enum status scan(const struct options *options, const struct catalogue *c
 		                                          .targets = targets });
 	if (status == STATUS_DONE && targets_flawed(targets))
 		status = STATUS_INCOMPLETE;
-	if (status != STATUS_USAGE && atomic_load(&tally.hosts_done) >= MANY_HOSTS && !options->quiet)
-		progress_summary(stderr, &tally);
-	if (status != STATUS_USAGE && options->stats)
-		progress_effort(stderr, &tally.effort);
+	if (status != STATUS_USAGE)
+		tell_ending(status, options, &tally, targets);
 out:
 	resume_free(resume);
 	selection_free(&selection);

@@ -338,6 +338,19 @@ def _():
         expect(hosts("-f", path, "--exclude", "127.0.3.1-2"), ["127.0.3.3"])
 
 
+@test("nothing left to scan: why, in a line on standard error, and no failure")
+def _():
+    with list_of("# none yet\n") as empty, list_of("127.0.3.1\n") as one:
+        for words, why in ((["127.0.3.1-2", "--exclude", "127.0.3.0/24"], "all were excluded"),
+                           (["-f", one, "--exclude", "127.0.3.0/24"], "all were excluded"),
+                           (["-f", empty], "the list holds no target"),
+                           (["-f", empty, "-f", empty], "the lists hold no target"),
+                           (["--shard", "2/2", "127.0.3.1"], "this shard has no target")):
+            expect(scan("-s", "ldap=1", *words).err, f"scan: no host was scanned: {why}\n")
+            expect(scan("-q", "-s", "ldap=1", *words).err, "")
+        expect(scan("-s", "ldap=1", "127.0.3.1-2", "--exclude", "127.0.3.2").err, "")
+
+
 # --- shards and order ------------------------------------------------------------------------------------------------
 
 # No names, which wait for their look-up and so leave the order.
