@@ -345,9 +345,11 @@ static bool continues_output(const struct options *options)
 {
 	struct stat output, resume;
 
-	return options->output && options->resume && stat(options->output, &output) == 0 &&
-	       stat(options->resume, &resume) == 0 && output.st_dev == resume.st_dev &&
-	       output.st_ino == resume.st_ino;
+	if (!options->output || !options->resume)
+		return false;
+	return strcmp(options->output, options->resume) == 0 ||
+	       (stat(options->output, &output) == 0 && stat(options->resume, &resume) == 0 &&
+	        output.st_dev == resume.st_dev && output.st_ino == resume.st_ino);
 }
 
 /* NULL where there is no expression, and where it is wrong: then *good is false. */
@@ -473,6 +475,22 @@ static void tell_ending(enum status status, const struct options *options, const
 		progress_effort(stderr, &tally->effort);
 }
 
+/* What the run before has found; *resume is NULL without. */
+static bool read_former(const struct options *options, const struct selection *selection,
+                        struct resume **resume)
+{
+	char error[PATH_TEXT + ERROR_TEXT] =
+	    "-o FILE is the file of --resume, which holds JSON lines, and wants --json";
+
+	if (!options->resume)
+		return true;
+	if (!continues_output(options) || options->json)
+		*resume = resume_load(options->resume, selection, error, sizeof error);
+	if (!*resume)
+		complain(error);
+	return *resume != NULL;
+}
+
 static enum status scan(const struct options *options, const struct catalogue *catalogue)
 {
 	static struct tally tally; /* too large for the stack */
@@ -491,11 +509,12 @@ static enum status scan(const struct options *options, const struct catalogue *c
 		targets = open_targets(options, exclude);
 	if (!targets)
 		goto out;
-	if (!selection_parse(&selection, catalogue, options->services, error, sizeof error) ||
-	    (options->resume && !(resume = resume_load(options->resume, &selection, error, sizeof error)))) {
+	if (!selection_parse(&selection, catalogue, options->services, error, sizeof error)) {
 		complain(error);
 		goto out;
 	}
+	if (!read_former(options, &selection, &resume))
+		goto out;
 	tally_init(&tally, &selection, targets_total(targets));
 	if (ports_known(&selection, targets))
 		status = deliver(options, &(struct scan){ .settings = &settings,

@@ -69,4 +69,17 @@ def _():
         expect(server.count, 0)
 
 
+@test("text is not written behind JSON lines: -o FILE --resume FILE wants --json")
+def _():
+    with greeter(GREETING) as server, folder(found="") as path:
+        os.link(path + "/found", path + "/same")
+        for name in ("found", "same", "none"):
+            done = scan("-o", f"{path}/{name}", "--resume", f"{path}/{'none' if name == 'none' else 'found'}", "-s", f"ssh={server.port}", "127.0.0.1",
+                        status=2)
+            expect_in("--json", done.err)
+        expect(os.path.getsize(path + "/found"), 0)
+        expect(os.path.exists(path + "/none"), False)
+        expect(server.count, 0)
+
+
 run()
