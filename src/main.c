@@ -475,16 +475,19 @@ static void tell_ending(enum status status, const struct options *options, const
 		progress_effort(stderr, &tally->effort);
 }
 
-/* What the run before has found; *resume is NULL without. */
+/* What the run before has found; *resume is NULL without, and where this run is the first to write to the file. */
 static bool read_former(const struct options *options, const struct selection *selection,
                         struct resume **resume)
 {
 	char error[PATH_TEXT + ERROR_TEXT] =
 	    "-o FILE is the file of --resume, which holds JSON lines, and wants --json";
+	bool        continues = continues_output(options);
+	struct stat status;
 
-	if (!options->resume)
+	if (!options->resume ||
+	    (continues && options->json && stat(options->resume, &status) != 0 && errno == ENOENT))
 		return true;
-	if (!continues_output(options) || options->json)
+	if (!continues || options->json)
 		*resume = resume_load(options->resume, selection, error, sizeof error);
 	if (!*resume)
 		complain(error);
