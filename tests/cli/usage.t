@@ -40,6 +40,12 @@ WRONG = [
     ("an IPv4 range for -6", "-6 [::1]:PORT 127.0.0.0/30", ["127.0.0.0/30", "-6"]),
     ("a name that cannot be one", "127.0.0.1:PORT a..b", ["a..b", "empty"]),
     ("a network that is none", "127.0.0.1:PORT 10.0.0.0/33", ["10.0.0.0/33", "32"]),
+    ("a range with a port", "127.0.0.1:PORT 127.0.1.0/29:10022", ["127.0.1.0/29:10022", "no port", "-s NAME=PORT"]),
+    ("a range up to an address with a port", "127.0.0.1:PORT 127.0.1.1-3:10022", ["127.0.1.1-3:10022", "no port"]),
+    ("a URL", "127.0.0.1:PORT http://127.0.1.2/", ["http://127.0.1.2/", "a URL", "host: 127.0.1.2\n"]),
+    ("a URL with more in it", "127.0.0.1:PORT https://me@mail.example:8443?x", ["a URL", "host: mail.example:8443\n"]),
+    ("a URL of an IPv6 host", "127.0.0.1:PORT https://[::1]:8443/x@y", ["a URL", "host: [::1]:8443\n"]),
+    ("a URL without a host", "127.0.0.1:PORT file:///etc/hosts", ["a URL", "its host\n"]),
     ("a range that runs backwards", "127.0.0.1:PORT 10.0.0.9-3", ["10.0.0.9-3", "before"]),
     ("a file of targets that is not there", "127.0.0.1:PORT -f /proc/nonexistent/list",
      ["/proc/nonexistent/list", "No such"]),
@@ -95,7 +101,7 @@ def _():
 @test("wrong words reach the terminal escaped")
 def _():
     for words in (["\x1b[2Jhost"], ["--\x1b[2J", "x"], ["-s", "\x1b[2J", "x"], ["-a", "a.\x1b[2J=1", "x"],
-                  ["--describe", "\x1b[2J"], ["--exclude", "\x1b[2J/9", "x"], ["10.0.0.0/\x1b[2J"],
+                  ["--describe", "\x1b[2J"], ["--exclude", "\x1b[2J/9", "x"], ["10.0.0.0/\x1b[2J"], ["http://\x1b[2J/"],
                   ["-f", "\x1b[2J"], ["-S", "\x1b[2J", "x"], ["--shard", "\u202e\x9b", "x"]):
         done = scan(*words, status=2)
         expect_true(not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", done.err), repr(done.err))
