@@ -1,5 +1,6 @@
 #include "scan/exclude.h"
 
+#include "scan/lines.h"
 #include "scan/range.h"
 #include "scan/target.h"
 
@@ -211,13 +212,13 @@ static bool add_line(struct exclude *exclude, char *text, char *error, size_t si
 static bool add_lines(struct exclude *exclude, FILE *file, const char *path, char *error, size_t size)
 {
 	char    *line = NULL, reason[REASON_TEXT] = "not enough memory";
-	size_t   room = 0;
+	size_t   room = 0, mark;
 	unsigned number = 0;
 	bool     good = true;
 
 	while (good && getline(&line, &room, file) >= 0) {
-		number++;
-		good = add_line(exclude, line, reason, sizeof reason);
+		mark = number++ == 0 ? lines_mark(line) : 0;
+		good = add_line(exclude, line + mark, reason, sizeof reason);
 		if (!good)
 			snprintf(error, size, "%s:%u: %s", path, number, reason);
 	}

@@ -126,6 +126,15 @@ def _():
                                    "::1:82", "::1"])
 
 
+@test("a mark of UTF-8 before a list, of targets or of exclusions, is no part of it")
+def _():
+    with list_of(b"\xef\xbb\xbf127.0.3.1\r\n127.0.3.2\r\n") as path:
+        expect(hosts("-f", path), ["127.0.3.1", "127.0.3.2"])
+        expect(hosts("127.0.3.1-3", "--exclude", path), ["127.0.3.3"])
+    with list_of("\ufeff# ours\n127.0.3.1\n") as path:
+        expect(hosts("-f", path), ["127.0.3.1"])
+
+
 @test("words come before files, files in their order, an empty one does not matter")
 def _():
     with list_of("127.0.3.1\n") as one, list_of("") as empty, list_of("127.0.3.2\n127.0.3.3\n") as two:

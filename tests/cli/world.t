@@ -195,7 +195,6 @@ def _():
     expect(found["address"], "::1")
 
 
-
 @test("a name that there is none: said so, status 3, the others are scanned")
 def _():
     with greeter(b"SSH-2.0-x\r\n") as server:
