@@ -346,9 +346,11 @@ static bool continues_output(const struct options *options)
 {
 	struct stat output, resume;
 
-	return options->output && options->resume && stat(options->output, &output) == 0 &&
-	       stat(options->resume, &resume) == 0 && output.st_dev == resume.st_dev &&
-	       output.st_ino == resume.st_ino;
+	if (!options->output || !options->resume)
+		return false;
+	return strcmp(options->output, options->resume) == 0 ||
+	       (stat(options->output, &output) == 0 && stat(options->resume, &resume) == 0 &&
+	        output.st_dev == resume.st_dev && output.st_ino == resume.st_ino);
 }
 
 /* NULL where there is no expression, and where it is wrong: then *good is false. */
@@ -461,6 +463,38 @@ static bool read_excludes(struct exclude *exclude, const struct options *options
 	return true;
 }
 
+static void tell_ending(enum status status, const struct options *options, const struct tally *tally,
+                        const struct targets *targets)
+{
+	const char *missing = targets_missing(targets);
+
+	if (missing && status < STATUS_SIGNAL && !options->quiet)
+		fprintf(stderr, "scan: no host was scanned: %s\n", missing);
+	if (atomic_load(&tally->hosts_done) >= MANY_HOSTS && !options->quiet)
+		progress_summary(stderr, tally);
+	if (options->stats)
+		progress_effort(stderr, &tally->effort);
+}
+
+/* What the run before has found; *resume is NULL without, and where this run is the first to write to the file. */
+static bool read_former(const struct options *options, const struct selection *selection,
+                        struct resume **resume)
+{
+	char error[PATH_TEXT + ERROR_TEXT] =
+	    "-o FILE is the file of --resume, which holds JSON lines, and wants --json";
+	bool        continues = continues_output(options);
+	struct stat status;
+
+	if (!options->resume ||
+	    (continues && options->json && stat(options->resume, &status) != 0 && errno == ENOENT))
+		return true;
+	if (!continues || options->json)
+		*resume = resume_load(options->resume, selection, error, sizeof error);
+	if (!*resume)
+		complain(error);
+	return *resume != NULL;
+}
+
 static enum status scan(const struct options *options, const struct catalogue *catalogue)
 {
 	static struct tally tally; /* too large for the stack */
@@ -479,11 +513,12 @@ static enum status scan(const struct options *options, const struct catalogue *c
 		targets = open_targets(options, exclude);
 	if (!targets)
 		goto out;
-	if (!selection_parse(&selection, catalogue, options->services, error, sizeof error) ||
-	    (options->resume && !(resume = resume_load(options->resume, &selection, error, sizeof error)))) {
+	if (!selection_parse(&selection, catalogue, options->services, error, sizeof error)) {
 		complain(error);
 		goto out;
 	}
+	if (!read_former(options, &selection, &resume))
+		goto out;
 	tally_init(&tally, &selection, targets_total(targets));
 	if (ports_known(&selection, targets))
 		status = deliver(options, &(struct scan){ .settings = &settings,
@@ -495,10 +530,8 @@ static enum status scan(const struct options *options, const struct catalogue *c
 		                                          .targets = targets });
 	if (status == STATUS_DONE && targets_flawed(targets))
 		status = STATUS_INCOMPLETE;
-	if (status != STATUS_USAGE && atomic_load(&tally.hosts_done) >= MANY_HOSTS && !options->quiet)
-		progress_summary(stderr, &tally);
-	if (status != STATUS_USAGE && options->stats)
-		progress_effort(stderr, &tally.effort);
+	if (status != STATUS_USAGE)
+		tell_ending(status, options, &tally, targets);
 out:
 	resume_free(resume);
 	selection_free(&selection);

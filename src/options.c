@@ -453,8 +453,17 @@ static bool is_long_name(const char *letters)
 	return false;
 }
 
+/* "-p22" of other scanners. */
+static bool is_port(const char *letters)
+{
+	return *letters == 'p' && letters[1 + strspn(letters + 1, "0123456789,-")] == '\0';
+}
+
 static bool refuse_letter(struct parse *parse, const char *letters, const char *letter)
 {
+	if (is_port(letters))
+		return refuse(parse,
+		              "unknown option -p; a port is HOST:PORT, or that of a service: -s NAME=PORT");
 	if (letter > letters)
 		return refuse(parse, "unknown letter in -%s; see scan --help", quote_word(letters).text);
 	if (letters[1] != '\0')
@@ -534,7 +543,9 @@ static bool check_whole(struct parse *parse)
 	if (options->action == ACTION_SCAN && options->targets.count + options->files.count == 0)
 		return refuse(parse, "no target; try: scan localhost");
 	if (options->port != 0 && options->action != ACTION_NEW)
-		return refuse(parse, "--port is the port of a probe to be made, and goes with --new");
+		return refuse(
+		    parse, "--port is the port of a probe to be made, and goes with --new; a port to scan is "
+			   "HOST:PORT, or -s NAME=PORT");
 	if (options->resume && options->all_addresses)
 		return refuse(
 		    parse, "--resume goes by names, and cannot tell the addresses of --all-addresses apart");
@@ -606,8 +617,9 @@ const char *options_help(void)
 	       "What to scan\n"
 	       "  -f, --file FILE         targets from a file, one a line; - is standard input;\n"
 	       "                          repeatable (default: none)\n"
-	       "      --exclude LIST      never these: targets with commas between them, or a\n"
-	       "                          file of such; repeatable (default: none)\n"
+	       "      --exclude LIST      never these: targets, and files of such, with commas\n"
+	       "                          between them; a name is only that target, and not\n"
+	       "                          its addresses; repeatable (default: none)\n"
 	       "      --shuffle           in a random order (default: as listed)\n"
 	       "      --seed N            the same order again (default: another one each time)\n"
 	       "      --shard I/N         the I-th of N parts of the targets (default: 1/1)\n"

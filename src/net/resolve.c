@@ -71,6 +71,16 @@ static void answer(struct resolve *resolve, const struct addresses *addresses, c
 		done(resolve->owner, addresses, failure);
 }
 
+/* With a family asked for, most resolvers do not tell a name without such an address from none at all. */
+static const char *reason(const struct resolve *resolve, int status)
+{
+	if (status != 0 && status != UV_EAI_NONAME && status != UV_EAI_NODATA && status != UV_EAI_ADDRFAMILY)
+		return uv_strerror(status);
+	return resolve->family == AF_INET    ? "no such name, or it has no IPv4 address"
+	       : resolve->family == AF_INET6 ? "no such name, or it has no IPv6 address"
+	                                     : "no such name";
+}
+
 static void serve_line(void);
 
 /* libuv has the getaddrinfo answer, wanted or not. The request ends here. */
@@ -87,10 +97,7 @@ static void finished(uv_getaddrinfo_t *request, int status, struct addrinfo *inf
 	if (addresses.count > 0) {
 		answer(resolve, &addresses, NULL);
 	} else {
-		failure_set(&failure, PHASE_RESOLVE, "no-name", "%s",
-		            status == UV_EAI_NONAME || status == UV_EAI_NODATA || status == 0
-		                ? "no such name"
-		                : uv_strerror(status));
+		failure_set(&failure, PHASE_RESOLVE, "no-name", "%s", reason(resolve, status));
 		answer(resolve, NULL, &failure);
 	}
 	free(resolve);

@@ -1,5 +1,6 @@
 #include "scan/exclude.h"
 
+#include "scan/lines.h"
 #include "scan/range.h"
 #include "scan/target.h"
 
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum { REASON_TEXT = 1024 };
 
@@ -140,6 +142,22 @@ static bool add_network(struct exclude *exclude, const struct network *network)
 	return true;
 }
 
+/* A list that is misspelt must not pass for a name, and what it holds be scanned. No top-level domain is
+ * called like these; and "host.txt." is a name. */
+static bool looks_like_file(const char *word)
+{
+	static const char *const endings[] = { ".txt", ".list",  ".lst",  ".csv",   ".tsv", ".conf",
+		                               ".log", ".gnmap", ".json", ".jsonl", ".xml" };
+	const char              *ending = strrchr(word, '.');
+
+	if (strchr(word, '/'))
+		return true;
+	for (size_t i = 0; ending && i < sizeof endings / sizeof *endings; i++)
+		if (strcasecmp(ending, endings[i]) == 0)
+			return true;
+	return false;
+}
+
 static bool add_word(struct exclude *exclude, const char *word, char *error, size_t size)
 {
 	struct network network;
@@ -158,37 +176,49 @@ static bool add_word(struct exclude *exclude, const char *word, char *error, siz
 	case RANGE_NONE:
 		break;
 	}
+	if (looks_like_file(word)) {
+		snprintf(error, size,
+		         "--exclude \"%s\": neither an address, nor a name, nor a file that is there", word);
+		return false;
+	}
 	if (!target_parse(&target, word, AF_UNSPEC, error, size))
 		return false;
+	if (target.port != 0) {
+		snprintf(error, size, "--exclude \"%s\": takes no port; without it, all of %s is left out",
+		         word, target.name);
+		return false;
+	}
 	if (!target.literal)
 		return add_name(exclude, target.name);
 	range.count = 1;
 	return address_from(&range.first, &target.address.socket.any) && add_range(exclude, &range);
 }
 
+static const char between[] = ", \t\r\n";
+
 /* Words are divided by commas and white space; # begins a comment. */
-static bool add_words(struct exclude *exclude, char *text, char *error, size_t size)
+static bool add_line(struct exclude *exclude, char *text, char *error, size_t size)
 {
 	char *place = NULL;
 
 	text[strcspn(text, "#")] = '\0';
-	for (char *word = strtok_r(text, ", \t\r\n", &place); word; word = strtok_r(NULL, ", \t\r\n", &place))
+	for (char *word = strtok_r(text, between, &place); word; word = strtok_r(NULL, between, &place))
 		if (!add_word(exclude, word, error, size))
 			return false;
 	return true;
 }
 
 /* What is not understood, or cannot be read, must not be passed over: it would be scanned. */
-static bool add_file(struct exclude *exclude, FILE *file, const char *path, char *error, size_t size)
+static bool add_lines(struct exclude *exclude, FILE *file, const char *path, char *error, size_t size)
 {
 	char    *line = NULL, reason[REASON_TEXT] = "not enough memory";
-	size_t   room = 0;
+	size_t   room = 0, mark;
 	unsigned number = 0;
 	bool     good = true;
 
 	while (good && getline(&line, &room, file) >= 0) {
-		number++;
-		good = add_words(exclude, line, reason, sizeof reason);
+		mark = number++ == 0 ? lines_mark(line) : 0;
+		good = add_line(exclude, line + mark, reason, sizeof reason);
 		if (!good)
 			snprintf(error, size, "%s:%u: %s", path, number, reason);
 	}
@@ -200,20 +230,51 @@ static bool add_file(struct exclude *exclude, FILE *file, const char *path, char
 	return good;
 }
 
-bool exclude_add(struct exclude *exclude, const char *list_or_file, char *error, size_t size)
+/* The file of this name, if there is one: *found. */
+static bool add_file(struct exclude *exclude, const char *path, bool *found, char *error, size_t size)
 {
-	FILE *file = fopen(list_or_file, "re");
-	char *words;
+	FILE *file = fopen(path, "re");
 	bool  good;
 
-	snprintf(error, size, "not enough memory");
-	if (file) {
-		good = add_file(exclude, file, list_or_file, error, size);
-		fclose(file);
-	} else {
-		words = strdup(list_or_file);
-		good = words && add_words(exclude, words, error, size);
-		free(words);
+	if (!file)
+		snprintf(error, size, "--exclude %s: %s", path, strerror(errno));
+	*found = file || access(path, F_OK) == 0;
+	if (!file)
+		return false;
+	good = add_lines(exclude, file, path, error, size);
+	fclose(file);
+	return good;
+}
+
+/* The words of a list, each of which may be a file. */
+static bool add_list(struct exclude *exclude, char *list, char *error, size_t size)
+{
+	char *place = NULL;
+	bool  good = true, found;
+
+	list[strcspn(list, "#")] = '\0';
+	for (char *word = strtok_r(list, between, &place); good && word;
+	     word = strtok_r(NULL, between, &place)) {
+		good = add_file(exclude, word, &found, error, size);
+		if (!found) {
+			snprintf(error, size, "not enough memory");
+			good = add_word(exclude, word, error, size);
+		}
+	}
+	return good;
+}
+
+bool exclude_add(struct exclude *exclude, const char *list_or_file, char *error, size_t size)
+{
+	bool  found, good;
+	char *list;
+
+	good = add_file(exclude, list_or_file, &found, error, size); /* its name may have a blank in it */
+	if (!found) {
+		snprintf(error, size, "not enough memory");
+		list = strdup(list_or_file);
+		good = list && add_list(exclude, list, error, size);
+		free(list);
 	}
 	if (good)
 		sort(exclude);

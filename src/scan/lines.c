@@ -31,6 +31,13 @@ struct lines {
 	void *owner;
 };
 
+size_t lines_mark(const char *text)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	return strncmp(text, mark, sizeof mark - 1) == 0 ? sizeof mark - 1 : 0;
+}
+
 /* --- the reading thread ---------------------------------------------------------------------- */
 
 /* Read up to LF into `text`; false at the end of the file. */
@@ -126,8 +133,7 @@ static void run(void *argument)
 	struct line   line = { 0 };
 
 	while (read_line(lines->file, text, &line.fault)) {
-		line.number++;
-		line.text = strdup(text);
+		line.text = strdup(line.number++ == 0 ? text + lines_mark(text) : text);
 		if (!line.text || !put(lines, &line))
 			break;
 	}

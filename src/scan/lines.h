@@ -20,9 +20,12 @@ void lines_listen(struct lines *lines, void (*nudge)(void *owner), void *owner);
 
 enum lines_step { LINES_ONE, LINES_LATER, LINES_END };
 
-/* The next line without its LF or CRLF, and its number from 1. A line that is too long or holds a NUL
- * comes with `fault` set (static text) and is empty. */
+/* The next line without its LF or CRLF, and its number from 1; the first without its mark. A line that is
+ * too long or holds a NUL comes with `fault` set (static text) and is empty. */
 enum lines_step lines_next(struct lines *lines, char line[LINES_LENGTH], size_t *number, const char **fault);
+
+/* The length of the mark of UTF-8 that some editors put before a text; 0: it has none. */
+size_t lines_mark(const char *text);
 
 const char *lines_path(const struct lines *lines);
 

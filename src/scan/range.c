@@ -98,6 +98,9 @@ enum range_parse range_parse(struct range *range, const char *text, const char *
 	first[length] = '\0';
 	if (!address_parse(&range->first, first))
 		return RANGE_NONE;
+	if (address_family(&range->first) == AF_INET && strchr(text, ':'))
+		return bad(fault,
+		           "a range takes no port; a service is tried at another one with -s NAME=PORT");
 	return text[length] == '/' ? parse_network(range, text + length + 1, fault)
 	                           : parse_span(range, text + length + 1, fault);
 }

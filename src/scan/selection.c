@@ -55,6 +55,12 @@ static bool refuse_service(const struct parsing *parsing, const char *name)
 {
 	const char *nearest = catalogue_nearest(parsing->catalogue, name);
 
+	if (*name && strspn(name, "0123456789") == strlen(name)) {
+		snprintf(parsing->error, parsing->size,
+		         "no service \"%s\"; a port is HOST:%s, or that of a service: -s NAME=%s", name, name,
+		         name);
+		return false;
+	}
 	snprintf(parsing->error, parsing->size, "no service \"%s\"%s%s%s; --list shows all", name,
 	         nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 	return false;

@@ -20,6 +20,27 @@ static bool refuse(char *error, size_t size, const char *word, const char *why)
 	return false;
 }
 
+/* "https://user@mail.example:8443/path" is mail.example:8443. */
+static bool refuse_url(char *error, size_t size, const char *url)
+{
+	const char   *start = strstr(url, "://") + strlen("://");
+	size_t        length = strcspn(start, "/?#");
+	const char   *user = memchr(start, '@', length);
+	struct buffer host;
+	char          why[1024];
+
+	if (user) {
+		length -= (size_t)(user + 1 - start);
+		start = user + 1;
+	}
+	buffer_init(&host, sizeof why / 2);
+	escape_terminal(&host, start, length, SHOWN_COLUMNS);
+	snprintf(why, sizeof why, "that is a URL; a target is its host%s%.*s", length > 0 ? ": " : "",
+	         (int)buffer_length(&host), buffer_bytes(&host));
+	buffer_free(&host);
+	return refuse(error, size, url, why);
+}
+
 static bool read_port(const char *text, uint16_t *port)
 {
 	size_t length = strlen(text);
@@ -116,6 +137,8 @@ bool target_parse(struct target *target, const char *word, int family, char *err
 	const char *fault;
 
 	memset(target, 0, sizeof *target);
+	if (strstr(word, "://"))
+		return refuse_url(error, size, word);
 	fault = split(target, word);
 	if (fault)
 		return refuse(error, size, word, fault);

@@ -40,6 +40,7 @@ struct targets {
 	uint64_t           file_index; /* targets of the files so far, all shards */
 	int                patience;   /* how many more may be passed over before a pause */
 	bool               flawed;
+	uint64_t           given, excluded; /* so far */
 };
 
 /* --- entries --------------------------------------------------------------------------------- */
@@ -83,12 +84,21 @@ static void entry_target(const struct entry *entry, uint64_t index, struct targe
 	address_format(&target->address, target->name);
 }
 
-static bool excluded(const struct targets *targets, const struct target *target)
+static bool is_excluded(const struct exclude *exclude, const struct target *target)
 {
-	if (!targets->setup.exclude)
+	if (!exclude)
 		return false;
-	return target->literal ? exclude_address(targets->setup.exclude, &target->address)
-	                       : exclude_name(targets->setup.exclude, target->name);
+	return target->literal ? exclude_address(exclude, &target->address)
+	                       : exclude_name(exclude, target->name);
+}
+
+static bool admit(struct targets *targets, const struct target *target)
+{
+	bool excluded = is_excluded(targets->setup.exclude, target);
+
+	targets->given += !excluded;
+	targets->excluded += excluded;
+	return !excluded;
 }
 
 /* --- words ----------------------------------------------------------------------------------- */
@@ -127,7 +137,7 @@ static bool next_of_words(struct targets *targets, struct target *target)
 		index = targets->setup.shard - 1 + index * targets->setup.shards;
 		entry = entry_at(targets, index);
 		entry_target(entry, index - entry->before, target);
-		if (!excluded(targets, target))
+		if (admit(targets, target))
 			return true;
 	}
 	return false;
@@ -177,7 +187,7 @@ static bool next_of_entry(struct targets *targets, struct target *target)
 		if ((targets->file_index + index) % targets->setup.shards != targets->setup.shard - 1)
 			continue;
 		entry_target(&targets->entry, index, target);
-		if (!excluded(targets, target))
+		if (admit(targets, target))
 			return true;
 	}
 	return false;
@@ -310,4 +320,15 @@ bool targets_ports(const struct targets *targets)
 bool targets_flawed(const struct targets *targets)
 {
 	return targets->flawed;
+}
+
+const char *targets_missing(const struct targets *targets)
+{
+	if (targets->given > 0)
+		return NULL;
+	if (targets->excluded > 0)
+		return "all were excluded";
+	if (targets->setup.shards > 1)
+		return "this shard has no target";
+	return targets->setup.file_count > 1 ? "the lists hold no target" : "the list holds no target";
 }

@@ -47,4 +47,7 @@ uint64_t targets_total(const struct targets *targets);
 bool targets_ports(const struct targets *targets);  /* may a target bring no port of its own? */
 bool targets_flawed(const struct targets *targets); /* was a line wrong? */
 
+/* At the end: why there was no target at all (static text); NULL: there was one. */
+const char *targets_missing(const struct targets *targets);
+
 #endif

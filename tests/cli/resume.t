@@ -69,4 +69,32 @@ def _():
         expect(server.count, 0)
 
 
+@test("the first run may be called like those that go on with it; any other file must be there")
+def _():
+    with greeter(GREETING) as server, folder() as path:
+        found = path + "/found"
+        words = ("--json", "-s", f"ssh={server.port}", "--resume", found)
+        expect_in("No such file", scan(*words, "127.0.0.1", status=2).err)
+        expect_in("No such file", scan(*words, "-o", path + "/other", "127.0.0.1", status=2).err)
+        expect(server.count, 0)
+        scan(*words, "-o", found, "127.0.0.1")
+        expect(hosts(found), ["127.0.0.1"])
+        scan(*words, "-o", found, "127.0.0.1", "localhost", "-4")
+        expect(hosts(found), ["127.0.0.1", "localhost"])
+        expect(server.count, 2)
+
+
+@test("text is not written behind JSON lines: -o FILE --resume FILE wants --json")
+def _():
+    with greeter(GREETING) as server, folder(found="") as path:
+        os.link(path + "/found", path + "/same")
+        for name in ("found", "same", "none"):
+            done = scan("-o", f"{path}/{name}", "--resume", f"{path}/{'none' if name == 'none' else 'found'}", "-s", f"ssh={server.port}", "127.0.0.1",
+                        status=2)
+            expect_in("--json", done.err)
+        expect(os.path.getsize(path + "/found"), 0)
+        expect(os.path.exists(path + "/none"), False)
+        expect(server.count, 0)
+
+
 run()

@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import re
 import signal
+import socket
 import subprocess
 
 from harness import (CUT_SHORT, Reader, closed_port, expect, expect_in, expect_not_in, expect_true, finish, folder,
@@ -123,6 +124,15 @@ def _():
     with list_of(text) as path:
         expect(hosts("-f", path), ["127.0.3.1", "127.0.3.2", "127.0.3.3", "127.0.3.8", "127.0.3.9", "127.0.3.5:81",
                                    "::1:82", "::1"])
+
+
+@test("a mark of UTF-8 before a list, of targets or of exclusions, is no part of it")
+def _():
+    with list_of(b"\xef\xbb\xbf127.0.3.1\r\n127.0.3.2\r\n") as path:
+        expect(hosts("-f", path), ["127.0.3.1", "127.0.3.2"])
+        expect(hosts("127.0.3.1-3", "--exclude", path), ["127.0.3.3"])
+    with list_of("\ufeff# ours\n127.0.3.1\n") as path:
+        expect(hosts("-f", path), ["127.0.3.1"])
 
 
 @test("words come before files, files in their order, an empty one does not matter")
@@ -286,6 +296,18 @@ def _():
             expect(hosts("127.0.3.98-100", "--exclude", path), ["127.0.3.98", "127.0.3.100"], f"with {length} bytes")
 
 
+@test("an excluded name leaves out that target, not its addresses; and --help says so")
+def _():
+    expect(hosts("-4", "127.0.0.1", "localhost", "--exclude", "localhost"), ["127.0.0.1"])
+    expect_in("not its addresses", " ".join(scan("--help").out.split()))
+
+
+@test("--exclude with files and addresses in one list")
+def _():
+    with list_of("127.0.3.1\n") as one, list_of("127.0.3.2\n") as two:
+        expect(hosts("127.0.3.0/29", "--exclude", f"{one},127.0.3.4-7,{two}"), ["127.0.3.0", "127.0.3.3"])
+
+
 @test("a bad line of a file of exclusions is named, and nothing is scanned")
 def _():
     with list_of("127.0.3.1\n127.0.3.0/99\n") as path:
@@ -297,8 +319,12 @@ def _():
 
 @test("what cannot be read as exclusions stops the scan")
 def _():
-    with folder() as path:
-        expect(scan("--exclude", path, "127.0.3.2", "-s", "ldap=1", status=2).out, "")
+    with folder() as path, socket.socket(socket.AF_UNIX) as server:
+        server.bind(path + "/socket")
+        for word in (path, path + "/socket", f"127.0.3.9,{path}/socket"):
+            done = scan("--exclude", word, "127.0.3.2", "-s", "ldap=1", status=2)
+            expect(done.out, "")
+            expect_in("No such device" if "socket" in word else "Is a directory", done.err)
 
 
 @test("an excluded address is not reached in another spelling")
@@ -319,6 +345,19 @@ def _():
 def _():
     with list_of("127.0.3.1\n127.0.3.2:22\n127.0.3.3\n") as path:
         expect(hosts("-f", path, "--exclude", "127.0.3.1-2"), ["127.0.3.3"])
+
+
+@test("nothing left to scan: why, in a line on standard error, and no failure")
+def _():
+    with list_of("# none yet\n") as empty, list_of("127.0.3.1\n") as one:
+        for words, why in ((["127.0.3.1-2", "--exclude", "127.0.3.0/24"], "all were excluded"),
+                           (["-f", one, "--exclude", "127.0.3.0/24"], "all were excluded"),
+                           (["-f", empty], "the list holds no target"),
+                           (["-f", empty, "-f", empty], "the lists hold no target"),
+                           (["--shard", "2/2", "127.0.3.1"], "this shard has no target")):
+            expect(scan("-s", "ldap=1", *words).err, f"scan: no host was scanned: {why}\n")
+            expect(scan("-q", "-s", "ldap=1", *words).err, "")
+        expect(scan("-s", "ldap=1", "127.0.3.1-2", "--exclude", "127.0.3.2").err, "")
 
 
 # --- shards and order ------------------------------------------------------------------------------------------------

@@ -23,6 +23,10 @@ WRONG = [
     ("-s twice", "-s ssh -s smtp 127.0.0.1:PORT", ["-s", "ssh,smtp"]),
     ("a service one letter off", "-s smpt=PORT 127.0.0.1", ["smpt", "did you mean smtp?", "--list"]),
     ("a wrong service behind right ones", "-s ssh=PORT,smtp=PORT,htpt 127.0.0.1", ["htpt", "http"]),
+    ("a port in place of a service", "-s 10022 127.0.0.1:PORT", ["10022", "HOST:10022", "-s NAME=10022"]),
+    ("-p as other scanners have it", "-p 22 127.0.0.1:PORT", ["-p", "HOST:PORT", "-s NAME=PORT"]),
+    ("-p with its number", "-p22,25 127.0.0.1:PORT", ["-p", "HOST:PORT", "-s NAME=PORT"]),
+    ("--port of a scan", "--port 22 127.0.0.1:PORT", ["--port", "HOST:PORT", "-s NAME=PORT"]),
     ("a group that is none", "-s @mial 127.0.0.1:PORT", ["@mial", "@mail", "--list"]),
     ("an empty place in the list", "-s ssh=PORT,,smtp=PORT 127.0.0.1", ["empty"]),
     ("a port of a service that is none", "-s ssh=PORT,smtp=70000 127.0.0.1", ["70000", "1 to 65535"]),
@@ -40,10 +44,23 @@ WRONG = [
     ("an IPv4 range for -6", "-6 [::1]:PORT 127.0.0.0/30", ["127.0.0.0/30", "-6"]),
     ("a name that cannot be one", "127.0.0.1:PORT a..b", ["a..b", "empty"]),
     ("a network that is none", "127.0.0.1:PORT 10.0.0.0/33", ["10.0.0.0/33", "32"]),
+    ("a range with a port", "127.0.0.1:PORT 127.0.1.0/29:10022", ["127.0.1.0/29:10022", "no port", "-s NAME=PORT"]),
+    ("a range up to an address with a port", "127.0.0.1:PORT 127.0.1.1-3:10022", ["127.0.1.1-3:10022", "no port"]),
+    ("a URL", "127.0.0.1:PORT http://127.0.1.2/", ["http://127.0.1.2/", "a URL", "host: 127.0.1.2\n"]),
+    ("a URL with more in it", "127.0.0.1:PORT https://me@mail.example:8443?x", ["a URL", "host: mail.example:8443\n"]),
+    ("a URL of an IPv6 host", "127.0.0.1:PORT https://[::1]:8443/x@y", ["a URL", "host: [::1]:8443\n"]),
+    ("a URL without a host", "127.0.0.1:PORT file:///etc/hosts", ["a URL", "its host\n"]),
     ("a range that runs backwards", "127.0.0.1:PORT 10.0.0.9-3", ["10.0.0.9-3", "before"]),
     ("a file of targets that is not there", "127.0.0.1:PORT -f /proc/nonexistent/list",
      ["/proc/nonexistent/list", "No such"]),
     ("an exclusion that is none", "--exclude 10.0.0.0/33 127.0.0.1:PORT", ["10.0.0.0/33", "32"]),
+    ("a file of exclusions that is not there", "--exclude dont-tuoch.txt,127.0.1.3 127.0.0.1:PORT",
+     ["dont-tuoch.txt", "nor a file"]),
+    ("a path of exclusions that is not there", "--exclude 127.0.1.3,/proc/nonexistent/list 127.0.0.1:PORT",
+     ["/proc/nonexistent/list", "nor a file"]),
+    ("a port to exclude", "--exclude 127.0.1.3:22 127.0.0.1:PORT", ["127.0.1.3:22", "no port"]),
+    ("a port of a name to exclude", "--exclude localhost:22 127.0.0.1:PORT", ["localhost:22", "no port"]),
+    ("a port of an IPv6 address to exclude", "--exclude [::1]:22 127.0.0.1:PORT", ["[::1]:22", "no port"]),
     ("a shard outside its number", "--shard 4/3 127.0.0.1:PORT", ["--shard", "4/3"]),
     ("shards that are none", "--shard 1 127.0.0.1:PORT", ["--shard", "I/N"]),
     ("a seed that is no number", "--shuffle --seed xyz 127.0.0.1:PORT", ["--seed", "xyz"]),
@@ -88,7 +105,7 @@ def _():
 @test("wrong words reach the terminal escaped")
 def _():
     for words in (["\x1b[2Jhost"], ["--\x1b[2J", "x"], ["-s", "\x1b[2J", "x"], ["-a", "a.\x1b[2J=1", "x"],
-                  ["--describe", "\x1b[2J"], ["--exclude", "\x1b[2J/9", "x"], ["10.0.0.0/\x1b[2J"],
+                  ["--describe", "\x1b[2J"], ["--exclude", "\x1b[2J/9", "x"], ["10.0.0.0/\x1b[2J"], ["http://\x1b[2J/"],
                   ["-f", "\x1b[2J"], ["-S", "\x1b[2J", "x"], ["--shard", "\u202e\x9b", "x"]):
         done = scan(*words, status=2)
         expect_true(not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", done.err), repr(done.err))

@@ -184,6 +184,17 @@ def _():
         expect(alone.count + twin.count, 0, "connections")
 
 
+@test("a name without an address of the family asked for is not called none")
+def _():
+    words = ["--json", "-s", "ldap=1"]
+    found, = scan("-6", *words, "alone.test", status=3).records
+    expect(found["error"]["message"], "no such name, or it has no IPv6 address")
+    found, = scan("-4", *words, "none.test", status=3).records
+    expect(found["error"]["message"], "no such name, or it has no IPv4 address")
+    found, = scan("-6", *words, "twin.test").records
+    expect(found["address"], "::1")
+
+
 @test("a name that there is none: said so, status 3, the others are scanned")
 def _():
     with greeter(b"SSH-2.0-x\r\n") as server:

@@ -304,9 +304,9 @@ static void unknown_options_are_named_with_the_nearest(void **state)
 	refuse("scan --frobnicate a", "unknown option --frobnicate; see scan --help");
 	refuse("scan --=x a", "unknown option --; see scan --help");
 	refuse("scan ---json a", "unknown option ---json; did you mean --json?");
-	refuse("scan -x a", "unknown option -x; see scan --help");
-	refuse("scan -p 22 a",
-	       "unknown option -p; see scan --help"); /* one letter is too little to guess from */
+	refuse("scan -x a",
+	       "unknown option -x; see scan --help"); /* one letter is too little to guess from */
+	refuse("scan -p 22 a", "unknown option -p; a port is HOST:PORT, or that of a service: -s NAME=PORT");
 	refuse("scan -4x a", "unknown letter in -4x; see scan --help");
 	refuse("scan -json a", "unknown option -json; did you mean --json?");
 	refuse("scan -open a", "unknown option -open; did you mean --open?");
