@@ -596,6 +596,30 @@ static const char *fault(const char *path, bool *is_folder)
 	return NULL;
 }
 
+/* Of a single file, the folder it is in, if that has libraries. False: no memory. */
+static bool add_folder_of(struct catalogue *catalogue, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char        folder[PATH_TEXT] = ".", library[PATH_TEXT + 8];
+	struct stat status;
+
+	if (slash)
+		snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+	snprintf(library, sizeof library, "%s/lib", folder);
+	if (stat(library, &status) != 0 || !S_ISDIR(status.st_mode))
+		return true;
+	for (size_t i = 0; i < catalogue->folder_count; i++)
+		if (strcmp(catalogue->folders[i], folder) == 0)
+			return true;
+	return add_text(&catalogue->folders, &catalogue->folder_count, folder);
+}
+
+static bool add_folder(struct catalogue *catalogue, const char *path, bool is_folder)
+{
+	return is_folder ? add_text(&catalogue->folders, &catalogue->folder_count, path)
+	                 : add_folder_of(catalogue, path);
+}
+
 /* All folders are known before the first script runs: it may require a library of any of them. */
 bool load_scripts(struct catalogue *catalogue, const char *const *paths, size_t count, char *error,
                   size_t size)
@@ -609,8 +633,10 @@ bool load_scripts(struct catalogue *catalogue, const char *const *paths, size_t 
 			snprintf(error, size, "%s: %s", paths[i], reason);
 			return false;
 		}
-		if (is_folder)
-			add_text(&catalogue->folders, &catalogue->folder_count, paths[i]);
+		if (!add_folder(catalogue, paths[i], is_folder)) {
+			snprintf(error, size, "%s: %s", paths[i], strerror(ENOMEM));
+			return false;
+		}
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (fault(paths[i], &is_folder))
