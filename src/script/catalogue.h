@@ -73,9 +73,10 @@ struct catalogue {
 	struct group   *groups;
 	size_t          group_count;
 	size_t trusted; /* how many of the paths, the first ones, hold scripts to be run without sandbox */
-	const char    **folders; /* where require looks for lib/NAME.lua, in this order */
-	size_t          folder_count;
-	bool            tolerant; /* require gives an empty table for a library that is not there */
+	const char   *
+            *folders; /* where require looks for lib/NAME.lua, in this order; also those of single files */
+	size_t folder_count;
+	bool   tolerant; /* require gives an empty table for a library that is not there */
 	struct library *libraries;
 	size_t          library_count;
 	const char    **problems; /* one line a script that could not be loaded: file, line, reason */

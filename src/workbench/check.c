@@ -321,9 +321,10 @@ static void add_own_folder(struct check *check, enum nature nature)
 		length -= 4;
 	if (length >= sizeof folder)
 		return;
-	snprintf(folder, sizeof folder, "%.*s", (int)length, check->path);
 	if (length == 0)
 		strcpy(folder, ".");
+	else
+		snprintf(folder, sizeof folder, "%.*s", length > 1 ? (int)length - 1 : 1, check->path);
 	snprintf(library, sizeof library, "%s/lib", folder);
 	if (is_folder(library))
 		add_folder(check, folder);

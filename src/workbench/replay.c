@@ -247,20 +247,56 @@ static struct settings settings_of(const struct settings *given, const struct he
 	return settings;
 }
 
-static bool choose(struct play *play, struct buffer *findings)
+/* The script that the file brings along, as far as it could be loaded; NULL if it brings none. */
+static const struct script *brought(const struct play *play)
 {
-	const struct catalogue *catalogue = play->replay->setup->catalogue;
-	const struct head      *head = &play->file->conversation.head;
-	const struct service   *service = catalogue_service(catalogue, head->service);
-	const char             *nearest;
+	const char *path = play->file->conversation.head.script;
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+	char        name[sizeof play->file->conversation.head.script];
 
-	if (!service) {
-		nearest = catalogue_nearest(catalogue, head->service);
+	if (path[0] == '\0')
+		return NULL;
+	snprintf(name, sizeof name, "%.*s", (int)(strlen(base) - strlen(".lua")), base);
+	return catalogue_script(play->replay->setup->catalogue, name);
+}
+
+static const struct service *find_service(const struct play *play, const struct script *script)
+{
+	const char *name = play->file->conversation.head.service;
+
+	for (size_t i = 0; script && !script->broken && i < script->service_count; i++)
+		if (strcmp(script->services[i].name, name) == 0)
+			return &script->services[i];
+	return script ? NULL : catalogue_service(play->replay->setup->catalogue, name);
+}
+
+static void miss(const struct play *play, const struct script *script, struct buffer *findings)
+{
+	const struct conversation *conversation = &play->file->conversation;
+	const char                *wanted = conversation->head.service;
+	const char                *nearest = catalogue_nearest(play->replay->setup->catalogue, wanted);
+
+	buffer_format(findings, "%s:%u: ", play->file->path, conversation->service_line);
+	if (script)
+		buffer_format(findings,
+		              script->broken ? "%s could not be loaded\n" : "%s has no service \"%s\"\n",
+		              conversation->head.script, wanted);
+	else
 		buffer_format(
 		    findings,
-		    "%s:%u: there is no service \"%s\"%s%s%s; -S, or \"script:\" in the file, brings more\n",
-		    play->file->path, play->file->conversation.service_line, head->service,
+		    "there is no service \"%s\"%s%s%s; -S, or \"script:\" in the file, brings more\n", wanted,
 		    nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+static bool choose(struct play *play, struct buffer *findings)
+{
+	const struct head    *head = &play->file->conversation.head;
+	const struct script  *script = brought(play);
+	const struct service *service = find_service(play, script);
+
+	if (!service) {
+		miss(play, script, findings);
 		return false;
 	}
 	play->choice = (struct choice){ service, head->port ? head->port : service->port };

@@ -120,6 +120,30 @@ def _():
             expect(done.out.splitlines()[2:], ["code own"])
 
 
+@test("a probe named as a file uses the libraries beside it, and one that does not compile is told with its line")
+def _():
+    uses = """local x = require "%s"
+      return { about = "x", services = { { name = "solo", port = 1 } },
+               probe = function(conn, report) report("word", x.word, x.word .. require("reply").word) end }"""
+    with greeter() as server, folder(solo_lua=uses % "mine", evil_lua=uses % "broken") as path:
+        os.mkdir(path + "/lib")
+        for name, text in {"mine": "return { word = 'own' }", "reply": "return { word = ' before' }",
+                           "broken": "\nlocal x = = 1"}.items():
+            with open(f"{path}/lib/{name}.lua", "w", encoding="utf-8") as file:
+                file.write(text)
+        with open(path + "/solo.conversation", "w", encoding="utf-8") as file:
+            file.write("service: solo\nscript: solo.lua\n\nR: own before\n")
+        for where, cwd in {f"{path}/solo.lua": "/", "solo.lua": path}.items():
+            for trust in [], ["--trust"]:
+                done = scan("-S", where, *trust, "-s", f"solo={server.port}", "127.0.0.1", cwd=cwd)
+                expect(done.out.splitlines()[2:], ["own before"], f"{where} {trust}")
+            expect(scan("--check", where, cwd=cwd).out, f"ok {where}\n")
+        expect(scan("--replay", path + "/solo.conversation").out, f"ok {path}/solo.conversation\n")
+        told = f"{path}/evil.lua:1: {path}/lib/broken.lua:2: unexpected symbol near '='"
+        expect_in(told, scan("-S", path + "/evil.lua", "--list").err)
+        expect_in(told, scan("--check", path + "/evil.lua", status=1).out)
+
+
 RAISING = """local raising = {}
 function raising.says() error("wants a text") end
 function raising.blames() error("wants a text", 2) end

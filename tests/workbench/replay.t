@@ -43,6 +43,14 @@ def mine(body, text, *options, **more):
     return replay(MINE + text, *options, files={"mine_lua": PROBE % body}, **more)
 
 
+@test("the service is one of the script that the file brings, not of another")
+def _():
+    expect(replay("# x\nservice: ssh\nscript: mine.lua\n\nS: x\n", status=1, files={"mine_lua": PROBE % ""}),
+           'not ok x.conversation\n  x.conversation:2: mine.lua has no service "ssh"\n')
+    own = (PROBE % 'report("mine", true, "mine")').replace('"mine", port', '"ssh", port')
+    expect(replay("service: ssh\nscript: mine.lua\n\nS: x\nR: mine\n", files={"mine_lua": own}), "ok x.conversation\n")
+
+
 # --- what is right ---------------------------------------------------------------------------------------------------
 
 @test("a conversation that fits, with its report and its record")
