@@ -2,6 +2,7 @@
 
 #include "base/nearest.h"
 #include "script/chunk.h"
+#include "script/pattern.h"
 #include "script/sandbox.h"
 #include "script/vm.h"
 
@@ -276,28 +277,22 @@ static void read_arguments(lua_State *L, struct script *script)
 	lua_pop(L, 1);
 }
 
-/* [-1, +0, e] A pattern is tried at once: a malformed one would raise in the middle of a scan. */
+/* [-1, +0, e] A malformed pattern would raise in the middle of a scan. */
 static void read_greeting(lua_State *L, struct script *script)
 {
-	int top = lua_gettop(L);
+	size_t      length;
+	const char *pattern = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
+	const char *wrong = pattern ? pattern_fault(pattern, length) : NULL;
 
-	if (lua_type(L, -1) != LUA_TSTRING) {
+	if (!pattern)
 		blame(script, "greeting must be a pattern or a list of patterns");
-		lua_pop(L, 1);
-		return;
-	}
-	lua_pushliteral(L, "");
-	luaL_getmetafield(L, -1, "__index");
-	lua_getfield(L, -1, "find");
-	lua_pushliteral(L, "220 x");
-	lua_pushvalue(L, -5);
-	if (lua_pcall(L, 2, 0, 0) != LUA_OK)
-		blame(script, "greeting \"%s\": %s", lua_tostring(L, -4), lua_tostring(L, -1));
-	lua_settop(L, top);
-	if (strlen(lua_tostring(L, -1)) != lua_rawlen(L, -1))
+	if (wrong)
+		blame(script, "greeting \"%s\": %s", pattern, wrong);
+	if (pattern && strlen(pattern) != length)
 		blame(script, "greeting \"%s...\": a pattern is a text without a NUL; %%z stands for one",
-		      lua_tostring(L, -1));
-	add_top(L, &script->greetings, &script->greeting_count);
+		      pattern);
+	if (pattern)
+		add_top(L, &script->greetings, &script->greeting_count);
 	lua_pop(L, 1);
 }
 

@@ -47,6 +47,9 @@ struct place {
 
 static const struct place stuck = { NULL, NULL };
 
+static const char missing_bounds[] = "malformed pattern (missing arguments to '%b')";
+static const char missing_set[] = "missing '[' after '%f' in pattern";
+
 static struct place refuse(struct matcher *m, const char *why)
 {
 	m->result = PATTERN_MALFORMED;
@@ -366,13 +369,19 @@ static struct place close_capture(struct matcher *m, struct place at)
 	return (struct place){ at.s, at.p + 1 };
 }
 
+/* Is there a capture of this number, and is it closed? */
+static bool refers(const struct matcher *m, int number)
+{
+	return number > 0 && (size_t)number <= m->count && captures[number - 1].length != PATTERN_OPEN;
+}
+
 /* %1: what that capture holds, once more. */
 static struct place same_again(struct matcher *m, struct place at)
 {
 	int                           number = at.p[1] - '0';
 	const struct pattern_capture *capture = &captures[number - (number > 0)];
 
-	if (number == 0 || (size_t)number > m->count || capture->length == PATTERN_OPEN)
+	if (!refers(m, number))
 		return refuse_index(m, number);
 	if (capture->length < 0 || m->subject_end - at.s < capture->length ||
 	    !spend(m, (size_t)capture->length / 16) ||
@@ -388,7 +397,7 @@ static struct place balanced(struct matcher *m, struct place at)
 	size_t      depth = 1;
 
 	if (m->pattern_end - at.p < 4)
-		return refuse(m, "malformed pattern (missing arguments to '%b')");
+		return refuse(m, missing_bounds);
 	if (s == m->subject_end || *s != at.p[2])
 		return stuck;
 	while (++s < m->subject_end && depth > 0) {
@@ -411,7 +420,7 @@ static struct place frontier(struct matcher *m, struct place at)
 	const char   *end;
 
 	if (set >= m->pattern_end || *set != '[')
-		return refuse(m, "missing '[' after '%f' in pattern");
+		return refuse(m, missing_set);
 	end = set_end(m, set);
 	if (!end || set_takes(m, before, set, end) || !set_takes(m, after, set, end))
 		return stuck;
@@ -555,6 +564,62 @@ struct pattern_search pattern_search(const char *subject, size_t length, const c
 	return (struct pattern_search){ subject, length, pattern + anchored, pattern_length - anchored,
 		                        anchored };
 }
+
+/* --- faults ---------------------------------------------------------------------------------- */
+
+static bool close_last(size_t count)
+{
+	while (count > 0 && captures[count - 1].length != PATTERN_OPEN)
+		count--;
+	if (count > 0)
+		captures[count - 1].length = 0;
+	return count > 0;
+}
+
+/* Where the special that stands at `p` ends; NULL: with the fault told. */
+static const char *special_end(struct matcher *m, const char *p)
+{
+	int number = p + 1 < m->pattern_end ? p[1] - '0' : 0;
+
+	if (*p == '(') {
+		struct place behind = open_capture(m, (struct place){ m->subject, p });
+
+		m->open = 0;
+		return behind.p;
+	}
+	if (*p == ')')
+		return close_last(m->count) ? p + 1 : refuse(m, "invalid pattern capture").p;
+	if (*p == '$')
+		return p + 1;
+	if (p[1] == 'b')
+		return m->pattern_end - p < 4 ? refuse(m, missing_bounds).p : p + 4;
+	if (p[1] == 'f')
+		return p + 2 < m->pattern_end && p[2] == '[' ? set_end(m, p + 2) : refuse(m, missing_set).p;
+	return refers(m, number) ? p + 2 : refuse_index(m, number).p;
+}
+
+const char *pattern_fault(const char *pattern, size_t length)
+{
+	struct pattern_search search = pattern_search("", 0, pattern, length);
+	struct matcher        m = { .subject = search.subject,
+		                    .subject_end = search.subject,
+		                    .pattern_end = pattern + length,
+		                    .result = PATTERN_NONE };
+	const char           *p = search.pattern;
+
+	while (p && p < m.pattern_end) {
+		bool single = !is_special(&m, p);
+
+		p = single ? item_end(&m, p) : special_end(&m, p);
+		if (p && single && p < m.pattern_end && repeats(*p))
+			p++;
+	}
+	if (p && close_last(m.count))
+		refuse(&m, "unfinished capture");
+	return stopped(&m) ? fault : NULL;
+}
+
+/* --- texts ----------------------------------------------------------------------------------- */
 
 /* Mostly the first byte tells; where it does not, memmem is sure to take no longer than it must. */
 const char *pattern_text(const char *subject, size_t length, const char *text, size_t text_length)

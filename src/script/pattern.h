@@ -53,6 +53,9 @@ struct pattern_search pattern_search(const char *subject, size_t length, const c
 enum pattern_result pattern_find(const struct pattern_search *search, size_t start, size_t barred,
                                  size_t *budget, struct pattern_match *match);
 
+/* What is wrong with a pattern, anywhere in it; NULL: nothing. Good until the thread's next search. */
+const char *pattern_fault(const char *pattern, size_t length);
+
 /* Has the text none of the characters that mean something in a pattern? */
 bool pattern_plain(const char *pattern, size_t length);
 

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/escape.h"
 #include "base/nearest.h"
+#include "script/pattern.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -463,11 +464,28 @@ static struct shape shape_of(const char *pattern, size_t length)
 	return shape;
 }
 
+__attribute__((format(printf, 5, 6))) static void blame_pattern(struct findings *findings, unsigned line,
+                                                                const char *pattern, size_t length,
+                                                                const char *format, ...)
+{
+	char          why[200];
+	struct buffer shown;
+	va_list       arguments;
+
+	va_start(arguments, format);
+	vsnprintf(why, sizeof why, format, arguments);
+	va_end(arguments);
+	buffer_init(&shown, 16 * SHOWN);
+	escape_terminal(&shown, pattern, length, SHOWN);
+	findings_add(findings, line, "the pattern \"%.*s\"%s", (int)buffer_length(&shown),
+	             buffer_bytes(&shown), why);
+	buffer_free(&shown);
+}
+
 static void look_at_pattern(struct findings *findings, unsigned line, const char *pattern, size_t length)
 {
-	struct shape  shape = shape_of(pattern, length);
-	const char   *why = NULL;
-	struct buffer shown;
+	struct shape shape = shape_of(pattern, length);
+	const char  *why = NULL;
 
 	if (shape.quantifiers >= MANY_QUANTIFIERS)
 		why = "it has more than three of * + -";
@@ -475,22 +493,19 @@ static void look_at_pattern(struct findings *findings, unsigned line, const char
 		why = "two that take anything stand one behind the other, and no ^ says where it begins";
 	else if (shape.long_way_back && !shape.anchored)
 		why = "what repeats at its end is tried from every place; begin it with ^";
-	if (!why)
-		return;
-	buffer_init(&shown, 16 * SHOWN);
-	escape_terminal(&shown, pattern, length, SHOWN);
-	findings_add(findings, line, "the pattern \"%.*s\" can take very long: %s",
-	             (int)buffer_length(&shown), buffer_bytes(&shown), why);
-	buffer_free(&shown);
+	if (why)
+		blame_pattern(findings, line, pattern, length, " can take very long: %s", why);
 }
 
-/* Of s:find(p), string.find(s, p) and their like. */
+/* Of s:find(p), string.find(s, p) and their like, and of conn:readuntil(p). */
 static void look_at_search(const struct linting *linting, const struct sighting *sighting)
 {
-	static const char *const searches[] = { "find", "match", "gmatch", "gsub" };
-	bool   library = sighting->kind == SIGHT_MEMBER && is_global(&sighting->base, "string");
-	size_t at = library ? 1 : 0;
-	bool   is_search = false;
+	static const char *const searches[] = { "find", "match", "gmatch", "gsub", "readuntil", "readwhile" };
+	bool                library = sighting->kind == SIGHT_MEMBER && is_global(&sighting->base, "string");
+	size_t              at = library ? 1 : 0;
+	bool                is_search = false;
+	const struct given *pattern;
+	const char         *wrong;
 
 	for (size_t i = 0; i < sizeof searches / sizeof *searches; i++)
 		is_search = is_search || (sighting->name && strcmp(sighting->name, searches[i]) == 0);
@@ -500,8 +515,13 @@ static void look_at_search(const struct linting *linting, const struct sighting 
 	if (strcmp(sighting->name, "find") == 0 && sighting->given_count > at + 2 &&
 	    sighting->given[at + 2].is_true)
 		return; /* plain text */
-	look_at_pattern(linting->findings, sighting->line, sighting->given[at].text,
-	                sighting->given[at].length);
+	pattern = &sighting->given[at];
+	wrong = pattern_fault(pattern->text, pattern->length);
+	if (wrong)
+		blame_pattern(linting->findings, sighting->line, pattern->text, pattern->length, ": %s",
+		              wrong);
+	else
+		look_at_pattern(linting->findings, sighting->line, pattern->text, pattern->length);
 }
 
 static unsigned line_of_field(const struct source *source, const char *name)

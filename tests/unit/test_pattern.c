@@ -110,6 +110,39 @@ static void says_what_is_wrong(void **state)
 	assert_absent("xyz", "a%"); /* it does not come to the fault */
 }
 
+static void assert_wrong(const char *pattern, const char *why)
+{
+	const char *wrong = pattern_fault(pattern, strlen(pattern));
+
+	assert_non_null(wrong);
+	assert_string_equal(wrong, why);
+}
+
+static void sees_what_is_wrong_anywhere(void **state)
+{
+	static const char *const good[] = { "",           "^",   "^(OK)", "()(a(b)%3)%2", "[]]", "[^]%]]$",
+		                            "%b()%f[%a]", "a$b", "%(a",   "x%)",          "[(]", "$" };
+
+	(void)state;
+	assert_wrong("^(OK", "unfinished capture");
+	assert_wrong("a(b(c)", "unfinished capture");
+	assert_wrong("a)", "invalid pattern capture");
+	assert_wrong("(a))", "invalid pattern capture");
+	assert_wrong("x*())", "invalid pattern capture");
+	assert_wrong("abc[%]", "malformed pattern (missing ']')");
+	assert_wrong("abc[^]", "malformed pattern (missing ']')");
+	assert_wrong("abc%f[a", "malformed pattern (missing ']')");
+	assert_wrong("abc%f", "missing '[' after '%f' in pattern");
+	assert_wrong("abc%b(", "malformed pattern (missing arguments to '%b')");
+	assert_wrong("abc%", "malformed pattern (ends with '%')");
+	assert_wrong("abc(d)%2", "invalid capture index %2");
+	assert_wrong("abc(d%1)", "invalid capture index %1");
+	assert_wrong("x()()()()()()()()()()()()()()()()()()()()()()()()()()()()()()()()()",
+	             "too many captures");
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		assert_null(pattern_fault(good[i], strlen(good[i])));
+}
+
 /* Neither the subject nor the pattern need end with a NUL, and both may hold some. */
 static void takes_any_bytes(void **state)
 {
@@ -372,6 +405,7 @@ int main(void)
 		cmocka_unit_test(finds_what_the_manual_says),
 		cmocka_unit_test(captures),
 		cmocka_unit_test(says_what_is_wrong),
+		cmocka_unit_test(sees_what_is_wrong_anywhere),
 		cmocka_unit_test(takes_any_bytes),
 		cmocka_unit_test(stops_where_it_would_take_for_ever),
 		cmocka_unit_test(counts_the_elements_of_a_set),

@@ -212,6 +212,16 @@ for pattern, why in ((".-.-x", "one behind the other"), ("(.*)(.-)x", "one behin
         expect_in(why, findings(probe("", f'greeting = "{pattern}",'))[0][1])
 
 
+@test("what is wrong with a pattern is seen wherever it stands in it")
+def _():
+    for pattern, why in {"(%d+": "unfinished capture", "a)": "invalid pattern capture", "ab[c": "malformed pattern (missing ']')",
+                         "x%": "malformed pattern (ends with '%')"}.items():
+        for call in 'return ("x"):match("%s")', 'return string.gsub("x", "%s", "")', 'return conn:readuntil("%s")':
+            expect(in_probe(call % pattern), [(3, f'the pattern "{pattern}": {why}')])
+        found = findings(probe("", f'greeting = {{ "fine",\n"{pattern}" }},'))
+        expect(found, [(1, f'greeting "{pattern}": {why}')])
+
+
 @test("patterns that are well")
 def _():
     for pattern in ("^.-.-x", "^%s*(.-)%s*$", "%d+", "^(%d%d%d)[ -](.*)$", "[.-]+[*+]", "%-%-%-%-", "a-b-c-", "[^%]]*", "x$", "%.+x"):
