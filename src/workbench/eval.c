@@ -74,20 +74,20 @@ static int read_status(lua_State *L)
 	return 0;
 }
 
-static int status_of(enum task_end end)
+int eval_status(enum task_end end)
 {
 	return end == TASK_RETURNED ? 0 : end == TASK_FAILED ? EVAL_FAILED : EVAL_BROKEN;
 }
 
 static int ending(struct program *program, enum task_end end)
 {
-	int status = status_of(end);
+	int status = eval_status(end);
 
 	if (end != TASK_RETURNED)
 		program_complain(program, "scan: ");
 	else if (!program_inspect(program, read_status, &status))
 		status = EVAL_BROKEN;
-	return status != 0 ? status : status_of(program_lost(program));
+	return status != 0 ? status : eval_status(program_lost(program));
 }
 
 static int run(struct program *program, const struct eval *eval)

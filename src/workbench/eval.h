@@ -3,6 +3,7 @@
 #define WORKBENCH_EVAL_H
 
 #include "script/catalogue.h"
+#include "script/task.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +23,9 @@ struct eval {
  * it did not catch, EVAL_BROKEN for any other, EVAL_REFUSED where it could not start. */
 enum { EVAL_REFUSED = 2, EVAL_FAILED = 3, EVAL_BROKEN = 4, EVAL_STATUS = 125 };
 int eval_run(const struct eval *eval);
+
+/* The exit status for such an end. */
+int eval_status(enum task_end end);
 
 /* HOST:PORT, and whether the probe that declares the port speaks TLS from the first byte. False: `error` says
  * what is wrong. */

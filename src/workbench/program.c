@@ -285,6 +285,15 @@ struct loading {
 	enum load           load;
 };
 
+/* [-0, +1, m] So many lines with nothing in them, for Lua counts from the first. */
+static void push_lines(lua_State *L, size_t count)
+{
+	luaL_Buffer lines;
+
+	memset(luaL_buffinitsize(L, &lines, count), '\n', count);
+	luaL_pushresultsize(&lines, count);
+}
+
 /* [-0, +1, m] The chunk, or why there is none. */
 static int compile(lua_State *L, const struct piece *piece)
 {
@@ -295,9 +304,10 @@ static int compile(lua_State *L, const struct piece *piece)
 	if (!piece->code)
 		return luaL_loadfilex(L, strcmp(piece->name, "-") == 0 ? NULL : piece->name, "t");
 	name = lua_pushfstring(L, "=%s", piece->name);
+	push_lines(L, piece->line);
 	lua_pushstring(L, piece->before ? piece->before : "");
 	lua_pushlstring(L, piece->code, piece->length);
-	lua_concat(L, 2);
+	lua_concat(L, 3);
 	code = lua_tolstring(L, -1, &length);
 	status = luaL_loadbufferx(L, code, length, name, "t");
 	lua_replace(L, -3);

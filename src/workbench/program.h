@@ -36,6 +36,7 @@ void            program_free(struct program *program); /* NULL is fine */
  * front of the code, such as "return ". Its arguments are texts. */
 struct piece {
 	const char        *name; /* in messages */
+	size_t             line; /* how many lines are before those of `code` there */
 	const char        *before, *code;
 	size_t             length;
 	const char *const *arguments;

@@ -26,6 +26,9 @@ struct shell {
 	struct prompt     *prompt;
 	struct session     session;
 	struct buffer      piece; /* the code so far, while more of it must follow */
+	size_t             lines; /* that have come from a pipe */
+	size_t first; /* how many of them before the piece; at a terminal each is one of its own */
+	int    worst; /* exit status */
 
 	struct target target; /* of :open */
 	bool          known;  /* is there one? */
@@ -104,6 +107,27 @@ static void say(const char *text)
 	fflush(stdout);
 	fprintf(stderr, "%.*s\n", (int)buffer_length(&line), buffer_bytes(&line));
 	buffer_free(&line);
+}
+
+/* --- what goes wrong --------------------------------------------------------------------------- */
+
+static void note(struct shell *shell, int status)
+{
+	if (shell->worst < status)
+		shell->worst = status;
+}
+
+static void complain(struct shell *shell, enum task_end end)
+{
+	note(shell, eval_status(end));
+	program_complain(shell->program, "");
+}
+
+/* A command that cannot be done. */
+static void refuse(struct shell *shell, const char *text)
+{
+	note(shell, EVAL_BROKEN);
+	say(text);
 }
 
 /* --- `conn` ---------------------------------------------------------------------------------- */
@@ -222,7 +246,8 @@ static enum load load(struct shell *shell, const char *before, const char *code,
 {
 	return program_load(
 	    shell->program,
-	    &(struct piece){ .name = "stdin", .before = before, .code = code, .length = length });
+	    &(struct piece){
+		.name = "stdin", .line = shell->first, .before = before, .code = code, .length = length });
 }
 
 /* Nothing can be said on a connection whose handshake was left in the middle. */
@@ -249,7 +274,7 @@ static bool run(struct shell *shell, bool show)
 	}
 	if (end == TASK_CANCELLED && prompt_attended(shell->prompt))
 		putchar('\n'); /* behind ^C */
-	program_complain(shell->program, "");
+	complain(shell, end);
 	if (end != TASK_CANCELLED)
 		explain(shell, end);
 	else if (is_open(shell) && conn_securing(shell->main->conn))
@@ -261,7 +286,7 @@ static bool run_code(struct shell *shell, const char *code, bool show)
 {
 	if (load(shell, NULL, code, strlen(code)) == LOAD_DONE)
 		return run(shell, show);
-	program_complain(shell->program, "");
+	complain(shell, TASK_BROKEN);
 	return false;
 }
 
@@ -278,7 +303,7 @@ static void evaluate(struct shell *shell)
 	if (result == LOAD_DONE)
 		run(shell, true);
 	else
-		program_complain(shell->program, "");
+		complain(shell, TASK_BROKEN);
 	buffer_clear(&shell->piece);
 }
 
@@ -294,7 +319,7 @@ static void open_conn(struct shell *shell)
 	program_inspect(shell->program, find_conn, shell);
 	shell->ended = false;
 	if (end != TASK_RETURNED)
-		program_complain(shell->program, "");
+		complain(shell, end);
 }
 
 static void command_open(struct shell *shell, char *words)
@@ -308,12 +333,12 @@ static void command_open(struct shell *shell, char *words)
 		place = NULL;
 	}
 	if (!place && !shell->known) {
-		say(":open wants HOST:PORT");
+		refuse(shell, ":open wants HOST:PORT");
 		return;
 	}
 	if (place && !eval_target(&target, &shell->tls, shell->setup.catalogue, place, shell->setup.family,
 	                          error, sizeof error)) {
-		say(error);
+		refuse(shell, error);
 		return;
 	}
 	if (place)
@@ -365,7 +390,8 @@ static void command_save(struct shell *shell, char *words)
 {
 	char said[WORDS];
 
-	session_save(&shell->session, words, said, sizeof said);
+	if (!session_save(&shell->session, words, said, sizeof said))
+		note(shell, EVAL_BROKEN);
 	say(said);
 }
 
@@ -373,13 +399,12 @@ static void command_help(struct shell *shell, char *words)
 {
 	const struct entry *entry = help_find(words);
 
-	(void)shell;
 	if (entry) {
 		printf("%s\n  %s\n", entry->form, entry->about);
 		return;
 	}
 	if (*words)
-		say("there is no help on that; :help lists what there is");
+		refuse(shell, "there is no help on that; :help lists what there is");
 	else
 		fputs(help_overview(), stdout);
 }
@@ -402,7 +427,7 @@ static const struct command {
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 /* By its name or the beginning of it that no other has; else it is said why there is none. */
-static const struct command *find_command(const char *name, size_t length)
+static const struct command *find_command(struct shell *shell, const char *name, size_t length)
 {
 	const struct command *found = NULL;
 	char                  words[WORDS];
@@ -413,20 +438,20 @@ static const struct command *find_command(const char *name, size_t length)
 		if (found) {
 			snprintf(words, sizeof words, ":%.*s could be :%s or :%s", (int)length, name,
 			         found->name, commands[i].name);
-			say(words);
+			refuse(shell, words);
 			return NULL;
 		}
 		found = &commands[i];
 	}
 	if (!found)
-		say("no such command; :help lists them");
+		refuse(shell, "no such command; :help lists them");
 	return found;
 }
 
 static void run_command(struct shell *shell, const char *line)
 {
 	size_t                length = strcspn(line, " \t"), end;
-	const struct command *command = find_command(line, length);
+	const struct command *command = find_command(shell, line, length);
 	char                 *words = command ? strdup(line + length + strspn(line + length, " \t")) : NULL;
 
 	if (!words)
@@ -445,6 +470,10 @@ static void take_line(struct shell *shell, const char *line)
 	bool first = buffer_length(&shell->piece) == 0;
 
 	prompt_remember(shell->prompt, line);
+	if (first)
+		shell->first = shell->lines;
+	if (!prompt_attended(shell->prompt))
+		shell->lines++;
 	if (first && line[strspn(line, " \t\r")] == '\0')
 		return;
 	if (first && line[0] == ':' && line[1] != ':') {
@@ -452,7 +481,7 @@ static void take_line(struct shell *shell, const char *line)
 		return;
 	}
 	if (!buffer_text(&shell->piece, line) || !buffer_text(&shell->piece, "\n")) {
-		say("that is too long");
+		refuse(shell, "that is too long");
 		buffer_clear(&shell->piece);
 		return;
 	}
@@ -463,7 +492,7 @@ static void take_line(struct shell *shell, const char *line)
 static void finish_piece(struct shell *shell)
 {
 	if (buffer_length(&shell->piece) > 0 && !prompt_attended(shell->prompt))
-		program_complain(shell->program, "");
+		complain(shell, TASK_BROKEN);
 }
 
 static bool serve(struct shell *shell, struct buffer *line)
@@ -513,12 +542,6 @@ static void converse(struct shell *shell)
 	buffer_free(&line);
 }
 
-static int refuse(const char *text)
-{
-	say(text);
-	return EVAL_REFUSED;
-}
-
 static int start(struct shell *shell)
 {
 	struct sigaction action = { .sa_handler = interrupt };
@@ -531,13 +554,16 @@ static int start(struct shell *shell)
 	                                                      .printing = printing,
 	                                                      .owner = shell });
 	shell->prompt = shell->program ? prompt_new(shell->program) : NULL;
-	if (!shell->prompt)
-		return refuse("scan: could not start: no memory or descriptors left");
+	if (!shell->prompt) {
+		say("scan: could not start: no memory or descriptors left");
+		return EVAL_REFUSED;
+	}
 	interrupted = shell->program;
 	sigaction(SIGINT, &action, NULL);
 	converse(shell);
 	signal(SIGINT, SIG_DFL);
-	return 0;
+	note(shell, eval_status(program_lost(shell->program)));
+	return prompt_attended(shell->prompt) ? 0 : shell->worst;
 }
 
 int shell_run(const struct shell_setup *setup)

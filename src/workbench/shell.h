@@ -14,7 +14,8 @@ struct shell_setup {
 	bool                    quiet; /* do not show the conversation */
 };
 
-/* Until the input ends or somebody leaves. The exit status. */
+/* Until the input ends or somebody leaves. The exit status: 0 if somebody was at a terminal, who has seen it all; else
+ * that of the worst there was, as with eval_run. */
 int shell_run(const struct shell_setup *setup);
 
 #endif

@@ -18,7 +18,7 @@ import select
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../cli"))
 sys.path.insert(1, os.path.dirname(os.path.abspath(__file__)))
-from harness import (PATIENCE, SCAN, Failed, Server, environment, expect, expect_in, expect_not_in,  # noqa: E402
+from harness import (PATIENCE, SCAN, Failed, Server, closed_port, environment, expect, expect_in, expect_not_in,  # noqa: E402
                      expect_true, folder, read, run, scan, test)
 from screen import Screen  # noqa: E402
 
@@ -365,7 +365,7 @@ def _():
 @test(":save writes a probe and a conversation that passes; nothing is overwritten")
 def _():
     with folder() as path, Server(smtp) as server:
-        said = scan("-i", f"127.0.0.1:{server.port}", cwd=path, text=rb'''conn:readline()
+        said = scan("-i", f"127.0.0.1:{server.port}", cwd=path, status=4, text=rb'''conn:readline()
             conn:write("EHLO \"me\"\r\n")
             conn:readline() return conn:readline()
             :save tried
@@ -407,12 +407,12 @@ conn:readline() conn:write("BYTES\r\n") conn:read(256)
 def _():
     with folder() as path, Server(smtp) as server:
         begun = time.monotonic()
-        done = scan("-i", f"127.0.0.1:{server.port}", cwd=path,
+        done = scan("-i", f"127.0.0.1:{server.port}", cwd=path, status=3,
                     text=b"conn:readline()\n:tls\nconn:readline()\nconn:write('x')\n:tls\n:save broken\n:open\nconn:readline()\n")
         expect_true(time.monotonic() - begun < 5, "it was waited for nothing")
         expect(done.out, '"220 fake.example ESMTP"\n' * 2)
         words = "the server answered in plain text: 500 what?"
-        expect(done.err.count(f"stdin:1: [tls] {words}\n"), 4)
+        expect(re.findall(rf"stdin:(\d): \[tls\] {re.escape(words)}\n", done.err), ["2", "3", "4", "5"])
         expect(done.err.count(f" T: {words}\n"), 1)
         expect(done.err.count("The connection is over. :open opens it again.\n"), 1)
         scan("--replay", path + "/broken.conversation")
@@ -433,7 +433,7 @@ def _():
 @test(":save after an upgrade that was refused here: what was said, without it")
 def _():
     with folder() as path, Server(smtp) as server:
-        said = scan("-i", f"127.0.0.1:{server.port}", cwd=path,
+        said = scan("-i", f"127.0.0.1:{server.port}", cwd=path, status=3,
                     text=b'conn:write("NOOP\\r\\n")\nscan.sleep(0.1)\n:tls\n:save refused\n')
         expect(len(re.findall("TLS should start: 220 fake.*500 what", said.err)), 1, "complaints")
         expect_not_in("starttls", read(path + "/refused.lua").decode())
@@ -566,17 +566,32 @@ def _():
 @test("a pipe gets values on standard output, the conversation on standard error, and no prompt")
 def _():
     with Server(smtp) as server:
-        done = scan("-i", f"127.0.0.1:{server.port}", text=b"conn:readline()\nfor i = 1, 2 do\nprint(i)\nend\nerror('no')\n{1}\n")
+        done = scan("-i", f"127.0.0.1:{server.port}", status=4,
+                    text=b"conn:readline()\nfor i = 1, 2 do\nprint(i)\nend\nerror('no')\n{1}\n")
     expect(done.out, '"220 fake.example ESMTP"\n1\n2\n{ 1 }\n')
     lines = done.err.splitlines()
     expect([re.sub(r"^ +\d+\.\d ", "", line) for line in lines],
-           ["- connected", "S: 220 fake.example ESMTP", "stdin:1: no", "- closed"])
+           ["- connected", "S: 220 fake.example ESMTP", "stdin:5: no", "- closed"])
+
+
+@test("from a pipe the worst error is the exit status, and its place is the input's line")
+def _():
+    with Server(lambda sock: None) as server:
+        gone = f"scan.connect('127.0.0.1', {server.port}):readline()\n"
+        expect(scan("-i", text=(gone + "1\n").encode(), status=3).out, "1\n")
+        done = scan("-i", text=f"\n\n{gone}:help nosuch\nif true\nthen\n  error('no') end\n1\nx = = 2\n{gone}".encode(), status=4)
+    expect(re.findall(r"^stdin:(\d+): (\S+)", done.err, re.M), [("3", "[read]"), ("7", "no"), ("9", "unexpected"), ("10", "[read]")])
+    for text, status in {":open": 4, ":nosuch": 4, ":help nosuch": 4, "for": 4, "scan.spawn(function() error('x') end) scan.sleep(0)": 4,
+                         ":help :open": 0, "": 0}.items():
+        scan("-i", text=text.encode(), status=status)
+    with closed_port() as port:
+        scan("-i", f"127.0.0.1:{port}", text=b"1\n", status=3)
 
 
 @test("the end of the input in the middle of a statement is an error, io.read has its share of the input")
 def _():
     expect(scan("-i", text=b"x = io.read()\nthis is read\nx\n").out, '"this is read"\n')
-    expect_in("<eof>", scan("-i", text=b"for i = 1, 2 do\n").err)
+    expect_in("<eof>", scan("-i", text=b"for i = 1, 2 do\n", status=4).err)
     expect(scan("-i", text=b"7").out, "7\n")
     expect(scan("-i", text=b"").out, "")
 
@@ -603,9 +618,9 @@ def _():
     names += ["readline", "read", "write", "starttls", "close", "accept", "join", "conn:readline", "scan.connect"]
     commands = ["open", "close", "tls", "cert", "hex", "save", "help", "quit"]
     asked = [":help " + name for name in names] + [":help :" + name for name in commands]
-    done = scan("-i", text="\n".join(asked).encode() + b"\n:help nosuch\n:nosuch\n")
+    done = scan("-i", text="\n".join(asked).encode() + b"\n:help nosuch\n:nosuch\n", status=4)
     expect(done.err, "there is no help on that; :help lists what there is\nno such command; :help lists them\n")
-    expect(scan("-i", text=b":c\n").err, ":c could be :close or :cert\n")
+    expect(scan("-i", text=b":c\n", status=4).err, ":c could be :close or :cert\n")
     expect(done.out.count("\n  "), len(asked), "answers")
     overview = scan("-i", text=b":help\n").out.splitlines()
     expect_true(len(overview) < 23 and max(map(len, overview)) <= 80, "it does not fit into a terminal")
