@@ -130,6 +130,14 @@ static void refuse(struct shell *shell, const char *text)
 	say(text);
 }
 
+static void refuse_word(struct shell *shell, const char *wanted, const char *word)
+{
+	char words[WORDS];
+
+	snprintf(words, sizeof words, "%s, not %s", wanted, word);
+	refuse(shell, words);
+}
+
 /* --- `conn` ---------------------------------------------------------------------------------- */
 
 /* Note what `conn` is, and keep it from the collector while we look at it. */
@@ -322,15 +330,31 @@ static void open_conn(struct shell *shell)
 		complain(shell, end);
 }
 
+static bool is_manner(const char *word)
+{
+	return strcmp(word, "tls") == 0 || strcmp(word, "plain") == 0;
+}
+
 static void command_open(struct shell *shell, char *words)
 {
-	char         *place = strtok(words, " \t"), *how = strtok(NULL, " \t");
+	char         *place = strtok(words, " \t"), *how = NULL, *more;
 	char          error[WORDS];
 	struct target target;
 
-	if (place && (strcmp(place, "tls") == 0 || strcmp(place, "plain") == 0)) {
+	if (place && is_manner(place)) {
 		how = place;
 		place = NULL;
+	} else {
+		how = strtok(NULL, " \t");
+	}
+	more = strtok(NULL, " \t");
+	if (how && !is_manner(how)) {
+		refuse_word(shell, "tls or plain", how);
+		return;
+	}
+	if (more) {
+		refuse_word(shell, ":open takes HOST:PORT and tls or plain", more);
+		return;
 	}
 	if (!place && !shell->known) {
 		refuse(shell, ":open wants HOST:PORT");
@@ -376,6 +400,10 @@ static void command_hex(struct shell *shell, char *words)
 		shell->hex = strcmp(words, "on") == 0;
 		return;
 	}
+	if (*words) {
+		refuse_word(shell, "on or off", words);
+		return;
+	}
 	if (buffer_length(last) == 0) {
 		say("nothing has come since we said something");
 		return;
@@ -418,10 +446,11 @@ static void command_quit(struct shell *shell, char *words)
 static const struct command {
 	const char *name;
 	void (*run)(struct shell *shell, char *words);
+	bool alone; /* it takes no words */
 } commands[] = {
-	{ "open", command_open }, { "close", command_close }, { "tls", command_tls },
-	{ "cert", command_cert }, { "hex", command_hex },     { "save", command_save },
-	{ "help", command_help }, { "quit", command_quit },
+	{ "open", command_open, false }, { "close", command_close, true }, { "tls", command_tls, true },
+	{ "cert", command_cert, true },  { "hex", command_hex, false },    { "save", command_save, false },
+	{ "help", command_help, false }, { "quit", command_quit, true },
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -452,6 +481,7 @@ static void run_command(struct shell *shell, const char *line)
 {
 	size_t                length = strcspn(line, " \t"), end;
 	const struct command *command = find_command(shell, line, length);
+	char                  wanted[40];
 	char                 *words = command ? strdup(line + length + strspn(line + length, " \t")) : NULL;
 
 	if (!words)
@@ -459,7 +489,12 @@ static void run_command(struct shell *shell, const char *line)
 	end = strlen(words);
 	while (end > 0 && strchr(" \t\r", words[end - 1]))
 		words[--end] = '\0';
-	command->run(shell, words);
+	if (command->alone && *words) {
+		snprintf(wanted, sizeof wanted, ":%s takes nothing", command->name);
+		refuse_word(shell, wanted, words);
+	} else {
+		command->run(shell, words);
+	}
 	free(words);
 }
 

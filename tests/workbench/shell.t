@@ -628,6 +628,20 @@ def _():
         expect_true(re.search(rf"(?<!\w){name}\b", "\n".join(overview)), f"{name} is not in the overview")
 
 
+@test("a command does nothing with words that it does not know, and says which it wants")
+def _():
+    with Server(smtp) as server, Server(smtp) as other:
+        place = f"127.0.0.1:{server.port}"
+        for command, told in {f":open {place} ssl": "tls or plain, not ssl", ":open tls ssl": ":open takes HOST:PORT and tls or plain, not ssl",
+                              f":open {place} plain x": ":open takes HOST:PORT and tls or plain, not x", ":hex maybe": "on or off, not maybe",
+                              ":quit now": ":quit takes nothing, not now", ":tls now": ":tls takes nothing, not now",
+                              ":close it": ":close takes nothing, not it", ":cert all of it": ":cert takes nothing, not all of it"}.items():
+            done = scan("-q", "-i", f"127.0.0.1:{other.port}", text=f"{command}\nconn.port\nconn:readline()\n".encode(), status=4)
+            expect(done.err, told + "\n")
+            expect(done.out, f'{other.port}\n"220 fake.example ESMTP"\n')
+        expect(scan("-q", "-i", place, text=b":open  plain \nconn:readline()\n:hex  on\n:quit \n").out, '"220 fake.example ESMTP"\n')
+
+
 @test("a wrong target is wrong use")
 def _():
     expect_in("a port is missing", scan("-i", "127.0.0.1", status=2).err)
