@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -261,6 +262,51 @@ static bool use_pem(SSL_CTX *ssl, const char *pem)
 	       SSL_CTX_use_PrivateKey_file(ssl, pem, SSL_FILETYPE_PEM) == 1;
 }
 
+static const char *reason_text(unsigned long error)
+{
+	const char *text = ERR_reason_error_string(error);
+
+	return text ? text : "OpenSSL gave no reason";
+}
+
+/* The names of what is in a PEM file end with what it is: "EC PRIVATE KEY". */
+static bool holds(const char *pem, const char *what)
+{
+	BIO           *file = BIO_new_file(pem, "r");
+	char          *name, *header;
+	unsigned char *data;
+	long           length;
+	bool           found = false;
+
+	while (file && !found && PEM_read_bio(file, &name, &header, &data, &length) == 1) {
+		found = strstr(name, what) != NULL;
+		OPENSSL_free(name);
+		OPENSSL_free(header);
+		OPENSSL_clear_free(data, (size_t)length);
+	}
+	BIO_free(file);
+	return found;
+}
+
+/* What OpenSSL says of what is not there at all is "unsupported" or "no start line". */
+static void blame_pem(const char *pem, struct failure *failure)
+{
+	unsigned long error = ERR_peek_error();
+	const char   *missing = NULL;
+
+	if (!ERR_SYSTEM_ERROR(error))
+		missing = !holds(pem, "CERTIFICATE")   ? "certificate"
+		          : !holds(pem, "PRIVATE KEY") ? "private key"
+		                                       : NULL;
+	if (missing)
+		failure_set(failure, PHASE_TLS, "tls-failed", "%s has no %s", pem, missing);
+	else if (ERR_SYSTEM_ERROR(error))
+		failure_set(failure, PHASE_TLS, "tls-failed", "%s: %s", pem, strerror(ERR_GET_REASON(error)));
+	else
+		failure_set(failure, PHASE_TLS, "tls-failed", "%s: %s", pem, reason_text(error));
+	ERR_clear_error();
+}
+
 struct tls_context *tls_context_new_server(const char *pem, struct failure *failure)
 {
 	struct tls_context *context = tls_context_new();
@@ -273,7 +319,10 @@ struct tls_context *tls_context_new_server(const char *pem, struct failure *fail
 		if (context->ssl[0] && (pem ? use_pem(context->ssl[0], pem) : sign_own(context->ssl[0])))
 			return context;
 	}
-	fail_openssl(NULL, failure);
+	if (pem)
+		blame_pem(pem, failure);
+	else
+		fail_openssl(NULL, failure);
 	tls_context_free(context);
 	return NULL;
 }
@@ -463,7 +512,6 @@ static void fail_openssl(const struct tls *tls, struct failure *failure)
 {
 	unsigned long error = ERR_peek_error();
 	int           reason = ERR_GET_REASON(error);
-	const char   *text = ERR_reason_error_string(error);
 
 	if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET &&
 	    reason < SSL_AD_REASON_OFFSET + 256)
@@ -477,7 +525,7 @@ static void fail_openssl(const struct tls *tls, struct failure *failure)
 	else if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason == SSL_R_EXCESSIVE_MESSAGE_SIZE)
 		failure_set(failure, PHASE_TLS, "oversize", "a handshake message of the server is too large");
 	else
-		failure_set(failure, PHASE_TLS, "tls-failed", "%s", text ? text : "OpenSSL gave no reason");
+		failure_set(failure, PHASE_TLS, "tls-failed", "%s", reason_text(error));
 	ERR_clear_error();
 }
 

@@ -250,7 +250,7 @@ static struct tls_context *push_context(lua_State *L, const char *pem)
 	luaL_setmetatable(L, context_type);
 	*context = tls_context_new_server(pem, &failure);
 	if (!*context)
-		luaL_error(L, "%s: %s", pem ? pem : "a certificate of our own", failure.message);
+		luaL_error(L, "%s%s", pem ? "" : "a certificate of our own: ", failure.message);
 	return *context;
 }
 

@@ -45,7 +45,7 @@ static const struct entry entries[] = {
 	  "Makes this live connection speak TLS. Gives the TLS facts, as in `conn.tls`. The options are for "
 	  "programs of "
 	  "your own: `server = true` is the server's side, with a throw-away certificate or that of "
-	  "`certificate = FILE`; "
+	  "`certificate = FILE`, a PEM file that has its private key too; "
 	  "`name` is for SNI.",
 	  "conn",
 	  "@param options? { server?: boolean, certificate?: string, name?: string }\n@return scan.tls "

@@ -295,7 +295,8 @@ def _():
 
 @test("server-side TLS meets another's client: a throw-away certificate, or one from a file")
 def _():
-    with folder() as path:
+    with folder() as path, folder() as other:
+        certificate(other)
         for options, name in (("", "localhost"), (f", certificate = '{certificate(path)}'", "fake.example")):
             process = start("-e", f'''local l = scan.listen() print(l.port) io.stdout:flush()
                 local c = l:accept() c:starttls {{ server = true{options} }} print(c:readline(), c.tls.version)
@@ -310,7 +311,16 @@ def _():
                 expect(sock.recv(100), b"secret\r\n")
             expect_in(name.encode(), der)
             expect(finish(process).out, "hush\tTLSv1.3\n")
-        expect_in("/none", lua("local a = scan.pair() a:starttls { server = true, certificate = '/none' }", status=4).err)
+        for name, source in {"none": None, "empty": b"", "text": b"x\n", "lone": read(path + "/cert"), "key": read(path + "/key"),
+                             "other": read(other + "/key") + read(path + "/cert")}.items():
+            if source is not None:
+                with open(f"{path}/{name}.pem", "wb") as file:
+                    file.write(source)
+        for name, words in {"none.pem": ": No such file or directory", "empty.pem": " has no certificate", "text.pem": " has no certificate",
+                            "lone.pem": " has no private key", "key.pem": " has no certificate",
+                            "other.pem": ": key values mismatch"}.items():
+            told = lua(f"local a = scan.pair() a:starttls {{ server = true, certificate = '{path}/{name}' }}", status=4).err
+            expect(told, f"scan: -e:1: {path}/{name}{words}\n")
 
 
 @test("tls = true in scan.connect, the name for SNI, a server that speaks none")
