@@ -132,8 +132,9 @@ static void check_fields(lua_State *L, struct script *script, const char *where,
 			i++;
 		nearest = key && !known[i] ? nearest_name(key, known, i) : NULL;
 		if (!key || !known[i])
-			blame(script, "%sunknown field \"%s\"%s%s%s", where, key ? key : luaL_typename(L, -2),
-			      nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+			blame(script, "%s%sunknown field \"%s\"%s%s%s", where, *where ? ": " : "",
+			      key ? key : luaL_typename(L, -2), nearest ? "; did you mean " : "",
+			      nearest ? nearest : "", nearest ? "?" : "");
 		lua_pop(L, 1);
 	}
 }
@@ -151,12 +152,13 @@ static void read_service(lua_State *L, struct script *script, int number)
 	struct service          *service;
 	char                     where[40];
 
-	snprintf(where, sizeof where, "services[%d].", number);
+	snprintf(where, sizeof where, "services[%d]", number);
 	if (!lua_istable(L, -1)) {
-		blame(script, "services[%d] must be a table", number);
+		blame(script, "%s must be a table", where);
 		return;
 	}
 	check_fields(L, script, where, known);
+	strcat(where, ".");
 	grown = catalogue_grow(script->services, &script->service_count, sizeof *script->services);
 	if (!grown)
 		luaL_error(L, "not enough memory");
@@ -235,13 +237,14 @@ static void read_argument(lua_State *L, struct script *script)
 		blame(script, "the name of an argument must be made of a-z, 0-9, - and _");
 		return;
 	}
-	snprintf(where, sizeof where, "args.%.60s.", name);
+	snprintf(where, sizeof where, "args.%.60s", name);
 	if (!lua_istable(L, -1)) {
 		blame(script, "args.%s must be a table like { default = \"x\", about = \"what it is\" }",
 		      name);
 		return;
 	}
 	check_fields(L, script, where, known);
+	strcat(where, ".");
 	grown = catalogue_grow(script->arguments, &script->argument_count, sizeof *script->arguments);
 	if (!grown)
 		luaL_error(L, "not enough memory");

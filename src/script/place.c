@@ -7,7 +7,7 @@
 
 /* No more of the stack is looked at: a recursion that went astray may be far deeper, and each level that is asked for is
  * looked for from the top. */
-enum { LEVELS = 100 };
+enum { MEMBERS = 100, LEVELS = 100 };
 
 static bool running_line(lua_State *L, int level, lua_Debug *place)
 {
@@ -80,6 +80,42 @@ static size_t said_place(lua_State *L, const char *raised)
 			return length + 1 + digits + 2;
 	}
 	return 0;
+}
+
+/* Append "; key: word" if the pair on top is of that key and a text. */
+static void tell_member(lua_State *L, const char *key, char *text, size_t size)
+{
+	size_t length = strlen(text);
+
+	if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING &&
+	    strcmp(lua_tostring(L, -2), key) == 0)
+		snprintf(text + length, size - length, "; %s: %s", key, lua_tostring(L, -1));
+}
+
+/* Neither metamethods nor memory: the state may have run out of it, and nobody would catch what is raised here. */
+static void tell_members(lua_State *L, const char *key, char *text, size_t size)
+{
+	lua_pushnil(L);
+	for (int seen = 0; lua_next(L, -2) != 0; seen++) {
+		tell_member(L, key, text, size);
+		lua_pop(L, 1);
+		if (seen == MEMBERS) {
+			lua_pop(L, 1);
+			return;
+		}
+	}
+}
+
+const char *place_raised(lua_State *L, char *text, size_t size)
+{
+	if (lua_type(L, -1) == LUA_TSTRING)
+		return lua_tostring(L, -1);
+	snprintf(text, size, "the error is not a text%s", lua_istable(L, -1) ? " but a table" : "");
+	if (lua_istable(L, -1) && lua_checkstack(L, 3)) {
+		tell_members(L, "code", text, size);
+		tell_members(L, "message", text, size);
+	}
+	return text;
 }
 
 void place_tell(lua_State *L, const char *raised, char *text, size_t size)

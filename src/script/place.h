@@ -19,6 +19,10 @@ void place_innermost(struct lua_State *L, char *text, size_t size);
  * away, in a recursion that went astray, it is the innermost after all. [-0, +0, -] */
 void place_own(struct lua_State *L, char *text, size_t size);
 
+/* What was raised, in words: it should be a text, and of a table `code` and `message` are told. It may be inside the
+ * value on top of the stack, and lasts as long as that and `text`. [-0, +0, -] */
+const char *place_raised(struct lua_State *L, char *text, size_t size);
+
 /* What was raised, with where. Lua's own errors say it already, those from C do not. [-0, +0, -] */
 void place_tell(struct lua_State *L, const char *raised, char *text, size_t size);
 

@@ -247,11 +247,10 @@ static void judge_broken(const struct task *task, struct task_result *result, co
 /* An error that does not say where it comes from, or no word at all: the stack knows. */
 static void judge_bug(lua_State *L, struct task_result *result)
 {
-	const char *raised = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "the error is not a text";
-	char        text[sizeof result->failure.message];
+	char words[400], text[sizeof result->failure.message];
 
 	place_own(L, result->place, sizeof result->place);
-	place_tell(L, raised, text, sizeof text);
+	place_tell(L, place_raised(L, words, sizeof words), text, sizeof text);
 	failure_set(&result->failure, PHASE_SCRIPT, "script-error", "%s", text);
 }
 

@@ -193,10 +193,10 @@ struct vm *vm_of(lua_State *L)
 /* The message of an error says where it was raised. */
 static int explain(lua_State *L)
 {
-	char text[600];
+	char text[600], raised[400];
 
-	if (lua_type(L, 1) == LUA_TSTRING) {
-		place_tell(L, lua_tostring(L, 1), text, sizeof text);
+	if (lua_type(L, 1) == LUA_TSTRING || lua_istable(L, 1)) {
+		place_tell(L, place_raised(L, raised, sizeof raised), text, sizeof text);
 		lua_pushstring(L, text);
 	}
 	return 1;
@@ -205,6 +205,7 @@ static int explain(lua_State *L)
 bool vm_protected(struct vm *vm, lua_CFunction function, void *argument, char *error, size_t size)
 {
 	lua_State *L = vm->state;
+	char       raised[400];
 	bool       good;
 
 	vm_enter(vm, L, NULL, 0);
@@ -212,12 +213,8 @@ bool vm_protected(struct vm *vm, lua_CFunction function, void *argument, char *e
 	lua_pushcfunction(L, function);
 	lua_pushlightuserdata(L, argument);
 	good = lua_pcall(L, 1, 0, -3) == LUA_OK;
-	if (!good) {
-		const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
-		                                                     : "the error is not a text";
-
-		snprintf(error, size, "%s", message);
-	}
+	if (!good)
+		snprintf(error, size, "%s", place_raised(L, raised, sizeof raised));
 	lua_settop(L, 0);
 	vm_leave(vm);
 	if (vm->killed)

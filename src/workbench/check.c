@@ -189,16 +189,18 @@ static unsigned line_of(const struct source *source, char *path)
 	}
 }
 
-/* "services[1].port must be ..." and 'args.x.unknown field "y"' begin with what they are about. */
+/* "services[1].port must be ..." and 'args.x: unknown field "y"' begin with what they are about. */
 static unsigned line_of_fault(const struct source *source, const char *fault)
 {
 	static const char unknown[] = "unknown field \"";
 	const char       *named = strstr(fault, unknown);
-	size_t            length = strcspn(fault, " ");
+	size_t            length = strcspn(fault, named ? ":" : " ");
 	char              path[ERROR_TEXT];
 
+	if (named == fault)
+		length = 0;
 	if (named)
-		snprintf(path, sizeof path, "%.*s%.*s", (int)(named - fault), fault,
+		snprintf(path, sizeof path, "%.*s%s%.*s", (int)length, fault, length > 0 ? "." : "",
 		         (int)strcspn(named + strlen(unknown), "\""), named + strlen(unknown));
 	else
 		snprintf(path, sizeof path, "%.*s", (int)length, fault);

@@ -96,10 +96,15 @@ attack("24 memory, catching what would end it",
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 attack("25 an error that runs code when it is read",
-       "error(setmetatable({}, { __tostring = function() while true do end end }))", error("the error is not a text"))
+       "error(setmetatable({}, { __tostring = function() while true do end end }))",
+       error("the error is not a text but a table"))
 
 attack("26 an error of nothing", "error()", error("the error is not a text"))
-attack("26 an error that is a table", "error({})", error("the error is not a text"))
+attack("26 an error that is a table", "error({})", error("the error is not a text but a table"))
+attack("26 one that runs code when its code is read", "error(setmetatable({}, { __index = function() while true do end end }))",
+       error("the error is not a text but a table"))
+attack("26 one with very many members", "local t = {} for i = 1, 1e5 do t[i] = i end error(t)",
+       error("the error is not a text but a table"))
 attack("26 a result", "return nil", None)
 attack("26 very many results", "return table.unpack({}, 1, 1e5)", None)
 

@@ -172,7 +172,9 @@ def _():
     expect(found, [(1, 'there is no library "nosuch" (lib/nosuch.lua) beside the probes'),
                    (2, "about is missing: one line that says what the probe is for"),
                    (3, 'unknown field "abuot"; did you mean about?'),
-                   (4, 'services[1].unknown field "tsl"; did you mean tls?')])
+                   (4, 'services[1]: unknown field "tsl"; did you mean tls?')])
+    found = findings('return {\nabout = "x",\nservices = { { name = "a" } },\nargs = {\nu = {\nTLS = 1 } },\n}\n')
+    expect(found, [(6, 'args.u: unknown field "TLS"')])
 
 
 for text, line, words in (

@@ -88,7 +88,11 @@ def _():
     said = lua("local function f()\nerror('no')\nend\nf()", status=4).err
     expect_in("scan: -e:2: no\n  stack traceback:\n", said)
     expect_in("    -e:4: in main chunk\n", said)
-    expect_in("scan: -e:1: the error is not a text", lua("error({})", status=4).err)
+    expect(lua("error()", status=4).err, "scan: -e:1: the error is not a text\n")
+    for table, more in {"{}": "", "{ code = 'x', message = 'why' }": "; code: x; message: why", "{ 'a', code = 1, message = 'why' }": "; message: why",
+                        "setmetatable({}, { __index = { code = 'x' } })": ""}.items():
+        expect(lua(f"error({table})", status=4).err, f"scan: -e:1: the error is not a text but a table{more}\n")
+    expect(lua("error({ message = ('x'):rep(1e5) })", status=4).err.count("x" * 100) > 0, True)
     expect_in("scan: mine", lua("error(setmetatable({}, { __tostring = function() return 'mine' end }))", status=4).err)
     expect_in("x" * 3000, lua("error(('x'):rep(3000))", status=4).err)
     expect(lua("error('\\27]0;x\\7', 0)", status=4).err, "scan: \\x1b]0;x\\x07\n")
