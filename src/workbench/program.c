@@ -515,10 +515,18 @@ static bool watch(struct program *program, int fd)
 
 bool program_await(struct program *program, int fd, loop_turn *turn, void *owner)
 {
-	program->interrupted = false;
+	bool interrupted;
+
 	while (watch(program, fd) && !can_read(fd) && !program->interrupted)
 		loop_run(program->loop, turn, owner);
-	return !program->interrupted;
+	interrupted = program->interrupted;
+	program->interrupted = false; /* it is told now */
+	return !interrupted;
+}
+
+void program_calm(struct program *program)
+{
+	program->interrupted = false;
 }
 
 /* --- answers --------------------------------------------------------------------------------- */

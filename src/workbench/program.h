@@ -62,6 +62,9 @@ bool program_interrupt(struct program *program);
  * instead. */
 bool program_await(struct program *program, int fd, loop_turn *turn, void *owner);
 
+/* Forget an interrupt that has had its effect: before a prompt is shown, for one that comes after it is meant for it. */
+void program_calm(struct program *program);
+
 /* Put into words, on standard error and behind `prefix`, why the code could not be loaded or how it ended. */
 void program_complain(struct program *program, const char *prefix);
 

@@ -497,6 +497,7 @@ enum input prompt_read(struct prompt *prompt, const char *text, struct buffer *l
 
 	fflush(stdout);
 	buffer_clear(line);
+	program_calm(prompt->program);
 	prompt->text = text;
 	input = editing(prompt) ? ask_editor(prompt, line) : ask_plainly(prompt, line);
 	prompt->text = NULL;
