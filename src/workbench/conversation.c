@@ -1,5 +1,6 @@
 #include "workbench/conversation.h"
 
+#include "base/array.h"
 #include "base/escape.h"
 #include "base/nearest.h"
 #include "output/json.h"
@@ -475,20 +476,6 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct reading *reading
 	return false;
 }
 
-static void *grow(void *array, size_t *count, size_t size)
-{
-	size_t had = *count;
-	char  *grown = array;
-
-	if ((had & (had - 1)) == 0)
-		grown = realloc(array, (had > 0 ? 2 * had : 1) * size);
-	if (!grown)
-		return NULL;
-	memset(grown + had * size, 0, size);
-	++*count;
-	return grown;
-}
-
 /* --- the head -------------------------------------------------------------------------------- */
 
 static bool read_seconds(struct reading *reading, double *seconds, const char *value)
@@ -637,8 +624,8 @@ static void end_head(struct reading *reading)
 static struct turn *add_turn(struct reading *reading, enum turn_kind kind, unsigned connection)
 {
 	struct conversation *conversation = reading->conversation;
-	struct turn         *grown = grow(conversation->turns, &conversation->turn_count, sizeof *grown);
-	struct turn         *turn;
+	struct turn *grown = array_grow(conversation->turns, &conversation->turn_count, sizeof *grown);
+	struct turn *turn;
 
 	if (!grown) {
 		refuse(reading, "not enough memory");
@@ -749,8 +736,8 @@ static void read_tls(struct reading *reading, unsigned connection, const char *t
 static void read_report_line(struct reading *reading, const char *text)
 {
 	struct conversation *conversation = reading->conversation;
-	struct expected     *grown = grow(conversation->lines, &conversation->line_count, sizeof *grown);
-	struct expected     *line;
+	struct expected *grown = array_grow(conversation->lines, &conversation->line_count, sizeof *grown);
+	struct expected *line;
 
 	if (!grown) {
 		refuse(reading, "not enough memory");

@@ -1,5 +1,7 @@
 #include "workbench/player.h"
 
+#include "base/array.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,20 +39,6 @@ struct piece {
 
 /* --- the score ------------------------------------------------------------------------------- */
 
-static void *grow(void *array, size_t *count, size_t size)
-{
-	size_t had = *count;
-	char  *grown = array;
-
-	if ((had & (had - 1)) == 0)
-		grown = realloc(array, (had > 0 ? 2 * had : 1) * size);
-	if (!grown)
-		return NULL;
-	memset(grown + had * size, 0, size);
-	++*count;
-	return grown;
-}
-
 static struct step *last_step(const struct score *score)
 {
 	return score->step_count > 0 ? &score->steps[score->step_count - 1] : NULL;
@@ -58,7 +46,7 @@ static struct step *last_step(const struct score *score)
 
 static bool add_step(struct score *score, const struct turn *turn)
 {
-	struct step *grown = grow(score->steps, &score->step_count, sizeof *grown);
+	struct step *grown = array_grow(score->steps, &score->step_count, sizeof *grown);
 
 	if (!grown)
 		return false;
@@ -70,7 +58,7 @@ static bool add_step(struct score *score, const struct turn *turn)
 /* The words since `start` are never cut. */
 static bool keep_whole(struct score *score, size_t start)
 {
-	struct piece *grown = grow(score->whole, &score->whole_count, sizeof *grown);
+	struct piece *grown = array_grow(score->whole, &score->whole_count, sizeof *grown);
 
 	if (!grown)
 		return false;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NAME_MOST = 60, FILE_TEXT = 2048 };
+enum { NAME_MOST = 60, FILE_TEXT = 2048, PATH_TEXT = NAME_MOST + 20 };
 
 static const char probe[] = "-- %s: what it is, and where it is described (RFC ...).\n"
 			    "return {\n"
@@ -33,11 +33,11 @@ static const char conversation[] =
     "R= {\"data\": {\"banner\": \"%s ready\"}, \"warnings\": [], \"error\": null}\n";
 
 /* All of the file, or nothing of it. */
-static bool write_new(const char *path, const char *text, char *said, size_t size)
+static bool write_new(const char *path, const struct buffer *text, char *said, size_t size)
 {
 	int    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	size_t length = strlen(text);
-	bool   good = fd >= 0 && write(fd, text, length) == (ssize_t)length;
+	size_t length = buffer_length(text);
+	bool   good = fd >= 0 && write(fd, buffer_bytes(text), length) == (ssize_t)length;
 
 	if (!good)
 		snprintf(said, size, "%s: %s", path,
@@ -47,6 +47,21 @@ static bool write_new(const char *path, const char *text, char *said, size_t siz
 	if (!good && fd >= 0)
 		unlink(path);
 	return good;
+}
+
+bool scaffold_write(const char *name, const struct buffer *script, const struct buffer *talk, char *said,
+                    size_t size)
+{
+	char script_path[PATH_TEXT], talk_path[PATH_TEXT];
+
+	snprintf(script_path, sizeof script_path, "%s.lua", name);
+	snprintf(talk_path, sizeof talk_path, "%s.conversation", name);
+	if (!write_new(script_path, script, said, size))
+		return false;
+	if (write_new(talk_path, talk, said, size))
+		return true;
+	unlink(script_path);
+	return false;
 }
 
 static bool good_name(const char *name)
@@ -68,9 +83,9 @@ static void quote_pattern(char *quoted, const char *name)
 
 bool scaffold_make(const char *name, uint16_t port, char *said, size_t size)
 {
-	char script[FILE_TEXT], talk[FILE_TEXT], pattern[2 * NAME_MOST + 1], declared[32] = "",
-									     header[32] = "port: 4711\n";
-	char script_path[NAME_MOST + 20], talk_path[NAME_MOST + 20];
+	struct buffer script, talk;
+	char          pattern[2 * NAME_MOST + 1], declared[32] = "", header[32] = "port: 4711\n";
+	bool          good;
 
 	if (!good_name(name)) {
 		snprintf(said, size, "--new wants a name of a-z, 0-9, - and _, not \"%.100s\"", name);
@@ -81,21 +96,19 @@ bool scaffold_make(const char *name, uint16_t port, char *said, size_t size)
 		header[0] = '\0';
 	}
 	quote_pattern(pattern, name);
-	snprintf(script, sizeof script, probe, name, name, name, declared, pattern);
-	snprintf(talk, sizeof talk, conversation, name, name, header, name, name, name);
-	snprintf(script_path, sizeof script_path, "%s.lua", name);
-	snprintf(talk_path, sizeof talk_path, "%s.conversation", name);
-	if (!write_new(script_path, script, said, size))
-		return false;
-	if (!write_new(talk_path, talk, said, size)) {
-		unlink(script_path);
-		return false;
-	}
-	snprintf(said, size,
-	         "wrote %s and %s; now\n"
-	         "  scan --check %s\n"
-	         "  scan --replay %s\n"
-	         "  scan -S %s -s %s%s HOST\n",
-	         script_path, talk_path, script_path, talk_path, script_path, name, port ? "" : "=PORT");
-	return true;
+	buffer_init(&script, FILE_TEXT);
+	buffer_init(&talk, FILE_TEXT);
+	buffer_format(&script, probe, name, name, name, declared, pattern);
+	buffer_format(&talk, conversation, name, name, header, name, name, name);
+	good = scaffold_write(name, &script, &talk, said, size);
+	buffer_free(&script);
+	buffer_free(&talk);
+	if (good)
+		snprintf(said, size,
+		         "wrote %s.lua and %s.conversation; now\n"
+		         "  scan --check %s.lua\n"
+		         "  scan --replay %s.conversation\n"
+		         "  scan -S %s.lua -s %s%s HOST\n",
+		         name, name, name, name, name, name, port ? "" : "=PORT");
+	return good;
 }

@@ -1,13 +1,11 @@
 #include "workbench/session.h"
 
 #include "base/escape.h"
+#include "workbench/scaffold.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { COMMENT_COLUMNS = 60, NAME_MOST = 60, PATH_TEXT = NAME_MOST + 20, REPORT_COLUMNS = 200 };
 
@@ -249,39 +247,6 @@ static void put_conversation(struct buffer *out, const struct session *session, 
 
 /* --- the files ------------------------------------------------------------------------------- */
 
-static bool write_new(const char *path, const struct buffer *text, char *words, size_t size)
-{
-	int  fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	bool good = fd >= 0 &&
-	            write(fd, buffer_bytes(text), buffer_length(text)) == (ssize_t)buffer_length(text);
-
-	if (!good)
-		snprintf(words, size, "%s: %s", path,
-		         fd < 0 && errno == EEXIST ? "is there already" : strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	if (!good && fd >= 0)
-		unlink(path);
-	return good;
-}
-
-static bool write_both(const char *name, const struct buffer *probe, const struct buffer *conversation,
-                       char *words, size_t size)
-{
-	char script[PATH_TEXT], talk[PATH_TEXT];
-
-	snprintf(script, sizeof script, "%s.lua", name);
-	snprintf(talk, sizeof talk, "%s.conversation", name);
-	if (!write_new(script, probe, words, size))
-		return false;
-	if (!write_new(talk, conversation, words, size)) {
-		unlink(script);
-		return false;
-	}
-	snprintf(words, size, "wrote %s and %s; scan --replay %s tests them", script, talk, talk);
-	return true;
-}
-
 static const char *fault(const struct session *session, const char *name)
 {
 	if (*name == '\0' || strlen(name) > NAME_MOST ||
@@ -306,7 +271,11 @@ bool session_save(const struct session *session, const char *name, char *words, 
 	buffer_init(&conversation, CONVERSATION_BYTES);
 	put_probe(&probe, session, name);
 	put_conversation(&conversation, session, name);
-	good = write_both(name, &probe, &conversation, words, size);
+	good = scaffold_write(name, &probe, &conversation, words, size);
+	if (good)
+		snprintf(words, size,
+		         "wrote %s.lua and %s.conversation; scan --replay %s.conversation tests them", name,
+		         name, name);
 	buffer_free(&probe);
 	buffer_free(&conversation);
 	return good;
