@@ -27,6 +27,7 @@ struct conn {
 	bool readable, writable, failed, hangup;
 	bool urgent; /* there was urgent data: a read ends before it, though more has come */
 	bool connected;
+	bool within; /* this machine, at a port that it may give to clients: see met_own */
 	bool trusted;
 	bool begun; /* of what is waited for, something was taken already */
 	bool ended; /* the server's half is closed, all of it is read from the socket */
@@ -187,7 +188,7 @@ static void forget_attempt(struct conn *conn)
 {
 	close_socket(conn);
 	conn->readable = conn->writable = conn->failed = conn->hangup = conn->urgent = false;
-	conn->connected = conn->ended = false;
+	conn->connected = conn->ended = conn->within = false;
 	conn->reset = 0;
 	failure_clear(&conn->failure);
 }
@@ -210,21 +211,36 @@ static unsigned first_ephemeral(void)
 	return port;
 }
 
-/* A connect to a local port of the ephemeral range can meet itself (TCP simultaneous open); that
- * is nobody's server. Other ports are spared the system call. */
-static bool met_itself(const struct conn *conn)
+/* When each port was last one of ours, for a connection within this machine; 0: never. In a port that the system gives
+ * to clients nobody listens, for it gives none that is listened at. */
+static atomic_uint_least64_t own_ports[UINT16_MAX + 1];
+static const double          own_seconds = 1; /* long enough: what meets does so at once */
+
+/* A connect to a local port of the ephemeral range can meet itself, or another one of ours that is under way (TCP
+ * simultaneous open). Other ports are spared the system call. */
+static void note_port(struct conn *conn)
 {
 	struct address local;
 
-	return address_port(&conn->remote) >= first_ephemeral() && conn_local(conn, &local) &&
-	       address_same(&local, &conn->remote) && address_port(&local) == address_port(&conn->remote);
+	conn->within = address_port(&conn->remote) >= first_ephemeral() && conn_local(conn, &local) &&
+	               address_same(&local, &conn->remote);
+	if (conn->within)
+		atomic_store(&own_ports[address_port(&local)], clock_now());
+}
+
+/* What it met is one of ours: nobody's server. */
+static bool met_own(const struct conn *conn)
+{
+	moment when = conn->within ? atomic_load(&own_ports[address_port(&conn->remote)]) : 0;
+
+	return when != 0 && clock_now() < clock_after(when, own_seconds);
 }
 
 static enum io connected(struct conn *conn)
 {
 	conn->connected = true;
 	conn->writable = true;
-	if (met_itself(conn))
+	if (met_own(conn))
 		return fail_connect(conn, ECONNREFUSED);
 	tell(conn, EVENT_CONNECTED, NULL, 0);
 	return IO_DONE;
@@ -266,6 +282,7 @@ enum io conn_connect(struct conn *conn, const struct address *address)
 	result = connect(conn->fd, &address->socket.any, address_length(address));
 	if (result < 0 && errno != EINPROGRESS && errno != EINTR)
 		return fail_connect(conn, errno);
+	note_port(conn);
 	if (!watch_add(conn->loop, &conn->watch, conn->fd))
 		return fail_connect(conn, errno);
 	return result < 0 ? IO_WANT_WRITE : connected(conn);
