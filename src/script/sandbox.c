@@ -33,6 +33,18 @@ static int count_fields(lua_State *L, int index)
 	return count;
 }
 
+/* [-1, +0, m] Copy the fields of the table on top to the one below it. */
+static void copy_fields(lua_State *L)
+{
+	lua_pushnil(L);
+	while (lua_next(L, -2) != 0) {
+		lua_pushvalue(L, -2);
+		lua_insert(L, -2);
+		lua_settable(L, -5);
+	}
+	lua_pop(L, 1);
+}
+
 /* [-0, +0, m] Copy field `name` of the table at `from` to a new table's field in the one on top. A table that grows
  * as it is filled takes several times as long. */
 static void copy_library(lua_State *L, int from, const char *name)
@@ -43,13 +55,7 @@ static void copy_library(lua_State *L, int from, const char *name)
 	count = count_fields(L, lua_gettop(L));
 	lua_createtable(L, 0, count);
 	lua_insert(L, -2);
-	lua_pushnil(L);
-	while (lua_next(L, -2) != 0) {
-		lua_pushvalue(L, -2);
-		lua_insert(L, -2);
-		lua_settable(L, -5);
-	}
-	lua_pop(L, 1);
+	copy_fields(L);
 	lua_setfield(L, -2, name);
 }
 
@@ -89,13 +95,7 @@ static void copy_globals(lua_State *L)
 	luaL_checkstack(L, 6, NULL);
 	lua_newtable(L);
 	lua_pushglobaltable(L);
-	lua_pushnil(L);
-	while (lua_next(L, -2) != 0) {
-		lua_pushvalue(L, -2);
-		lua_insert(L, -2);
-		lua_settable(L, -5);
-	}
-	lua_pop(L, 1);
+	copy_fields(L);
 	lua_pushvalue(L, -1);
 	lua_setfield(L, -2, "_G");
 }
