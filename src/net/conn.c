@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/escape.h"
+#include "net/spare.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,8 @@ struct conn {
 	/* What the edges said and no try has contradicted since. */
 	bool readable, writable, failed, hangup;
 	bool urgent; /* there was urgent data: a read ends before it, though more has come */
-	bool connected;
+	bool made;   /* the socket is from make_socket */
+	bool connected, refused;
 	bool within; /* this machine, at a port that it may give to clients: see met_own */
 	bool trusted;
 	bool begun; /* of what is waited for, something was taken already */
@@ -94,16 +96,29 @@ void conn_trust(struct conn *conn)
 	conn->trusted = true;
 }
 
-static void close_socket(struct conn *conn)
+/* May another connection have the socket? Not where the server closed first, which would be reset for it; nor after
+ * another failure than a refusal, for the kernel may remember what an ICMP message said. */
+static bool is_reusable(const struct conn *conn)
+{
+	return conn->made && (conn->connected ? !conn->ended && !conn->trusted : conn->refused);
+}
+
+static void destroy_socket(struct conn *conn)
 {
 	static const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 
-	if (conn->fd < 0)
-		return;
 	watch_remove(conn->loop, &conn->watch);
 	if (conn->connected && !conn->ended && !conn->trusted)
 		setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 	close(conn->fd);
+}
+
+static void close_socket(struct conn *conn)
+{
+	if (conn->fd < 0)
+		return;
+	if (!is_reusable(conn) || !spare_keep(conn->loop, &conn->watch, conn->fd, &conn->remote))
+		destroy_socket(conn);
 	conn->fd = -1;
 	if (conn->connected)
 		tell(conn, EVENT_CLOSED, NULL, 0);
@@ -188,7 +203,7 @@ static void forget_attempt(struct conn *conn)
 {
 	close_socket(conn);
 	conn->readable = conn->writable = conn->failed = conn->hangup = conn->urgent = false;
-	conn->connected = conn->ended = conn->within = false;
+	conn->made = conn->connected = conn->refused = conn->ended = conn->within = false;
 	conn->reset = 0;
 	failure_clear(&conn->failure);
 }
@@ -270,20 +285,29 @@ void conn_pretend(struct conn *conn, const struct address *remote, const struct 
 	conn->pretended = json_incref(facts);
 }
 
+/* A spare one, which is watched already, or a new one, which is not. */
+static bool make_socket(struct conn *conn, int family)
+{
+	conn->fd = spare_take(conn->loop, &conn->watch, family);
+	if (conn->fd < 0)
+		conn->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	conn->made = conn->fd >= 0;
+	return conn->made;
+}
+
 enum io conn_connect(struct conn *conn, const struct address *address)
 {
 	int result;
 
 	forget_attempt(conn);
 	conn->remote = *address;
-	conn->fd = socket(address_family(address), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (conn->fd < 0)
+	if (!make_socket(conn, address_family(address)))
 		return fail_connect(conn, errno);
 	result = connect(conn->fd, &address->socket.any, address_length(address));
 	if (result < 0 && errno != EINPROGRESS && errno != EINTR)
 		return fail_connect(conn, errno);
 	note_port(conn);
-	if (!watch_add(conn->loop, &conn->watch, conn->fd))
+	if (conn->watch.slot == 0 && !watch_add(conn->loop, &conn->watch, conn->fd))
 		return fail_connect(conn, errno);
 	return result < 0 ? IO_WANT_WRITE : connected(conn);
 }
@@ -298,6 +322,7 @@ enum io conn_connected(struct conn *conn)
 	if (conn->failed || conn->hangup) {
 		getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &size);
 		conn->failed = false;
+		conn->refused = error == ECONNREFUSED;
 		if (error == ECONNRESET || error == EPIPE)
 			conn->reset =
 			    ECONNRESET; /* only what was connected can be reset: the read will tell */

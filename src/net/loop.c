@@ -1,5 +1,7 @@
 #include "net/loop.h"
 
+#include "net/spare.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -15,10 +17,11 @@ enum { UNRESERVED = 64 };  /* places for alarms for which none is reserved */
 
 enum { BATCH = 256, LONG_TURN = 4000000, SCRATCH = 64 * 1024 };
 
-/* One watched descriptor. The generation tells an event of this watch from one of the watch that
- * had the slot before and was removed while its event waited in the batch. */
+/* One watched descriptor. The generation tells an event of this descriptor from one of that which had the slot before
+ * and was removed while its event waited in the batch; `since`, the same of two watches of one descriptor. */
 struct slot {
 	struct watch *watch;
+	uint64_t      since; /* the batch that was in hand when the watch joined */
 	uint32_t      generation;
 	uint32_t      next_free;
 };
@@ -44,6 +47,9 @@ struct loop {
 
 	struct epoll_event events[BATCH];
 	int                event_count, next_event; /* of the batch in hand */
+	uint64_t           batch;                   /* its number */
+
+	struct spares spares;
 
 	char scratch[SCRATCH];
 };
@@ -93,6 +99,7 @@ void loop_free(struct loop *loop)
 	uv_run(&loop->uv, UV_RUN_NOWAIT); /* lets closing handles finish */
 	if (uv_loop_close(&loop->uv) != 0)
 		return; /* a look-up that was given up still runs on another thread and will write here */
+	spares_close(loop);
 	close(loop->poller);
 	free(loop->slots);
 	free(loop->heap);
@@ -107,6 +114,11 @@ moment loop_now(const struct loop *loop)
 moment loop_due(const struct loop *loop)
 {
 	return loop->alarm_count > 0 ? loop->heap[1]->at : MOMENT_NEVER;
+}
+
+struct spares *loop_spares(struct loop *loop)
+{
+	return &loop->spares;
 }
 
 struct uv_loop_s *loop_uv(struct loop *loop)
@@ -173,8 +185,25 @@ bool watch_add(struct loop *loop, struct watch *watch, int fd)
 		return false;
 	loop->first_free = slot->next_free;
 	slot->watch = watch;
+	slot->since = 0;
 	watch->slot = place;
 	return true;
+}
+
+uint32_t watch_leave(struct loop *loop, struct watch *watch)
+{
+	uint32_t place = watch->slot;
+
+	loop->slots[place].watch = NULL;
+	watch->slot = 0;
+	return place;
+}
+
+void watch_join(struct loop *loop, struct watch *watch, uint32_t slot)
+{
+	loop->slots[slot].watch = watch;
+	loop->slots[slot].since = loop->batch;
+	watch->slot = slot;
 }
 
 void watch_remove(struct loop *loop, struct watch *watch)
@@ -193,15 +222,17 @@ void watch_remove(struct loop *loop, struct watch *watch)
 
 static void dispatch(struct loop *loop, const struct epoll_event *event)
 {
-	uint32_t place = (uint32_t)event->data.u64;
-	uint32_t generation = (uint32_t)(event->data.u64 >> 32);
+	uint32_t     place = (uint32_t)event->data.u64;
+	uint32_t     generation = (uint32_t)(event->data.u64 >> 32);
+	struct slot *slot;
 
 	if (place == 0) {
 		uv_run(&loop->uv, UV_RUN_NOWAIT);
 		return;
 	}
-	if (loop->slots[place].watch && loop->slots[place].generation == generation)
-		loop->slots[place].watch->ready(loop->slots[place].watch, event->events);
+	slot = &loop->slots[place];
+	if (slot->watch && slot->generation == generation && slot->since < loop->batch)
+		slot->watch->ready(slot->watch, event->events);
 }
 
 /* --- alarms ---------------------------------------------------------------------------------- */
@@ -380,6 +411,7 @@ static void gather(struct loop *loop, bool busy)
 {
 	loop->event_count = epoll_wait(loop->poller, loop->events, BATCH, patience(loop, busy));
 	loop->next_event = 0;
+	loop->batch++;
 	loop->gathered = clock_now();
 	loop->quiet = loop->event_count == 0;
 }

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 struct loop;
+struct spares;
 struct uv_loop_s;
 
 /* NULL with errno set where the system has no descriptors or memory for one. */
@@ -46,6 +47,9 @@ moment loop_due(const struct loop *loop);
 bool loop_quiet(const struct loop *loop);
 
 struct uv_loop_s *loop_uv(struct loop *loop);
+
+/* Sockets of the loop that nobody uses: see spare.h. */
+struct spares *loop_spares(struct loop *loop);
 
 /* How long turns took: each one's callbacks, without the wait before them. */
 enum { TURN_LENGTHS = 8 };
@@ -75,6 +79,11 @@ struct watch {
 };
 
 bool watch_add(struct loop *loop, struct watch *watch, int fd); /* false: errno */
+
+/* Leave the descriptor in the set for another watch, which gives `slot` to watch_join; events that were fetched before
+ * it joins are not told to it. */
+uint32_t watch_leave(struct loop *loop, struct watch *watch);
+void     watch_join(struct loop *loop, struct watch *watch, uint32_t slot);
 
 /* Must come before close(fd), which takes the descriptor out of the set. Idempotent. */
 void watch_remove(struct loop *loop, struct watch *watch);

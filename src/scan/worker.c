@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "net/loop.h"
+#include "net/spare.h"
 #include "net/tls.h"
 #include "scan/visit.h"
 #include "script/states.h"
@@ -475,6 +476,8 @@ static bool turn(void *owner)
 		worker->window--;
 	while (started < STARTS && step(worker))
 		started++;
+	if (worker->in_flight == 0)
+		spares_close(worker->loop); /* the next target may be long in coming */
 	worker->employer->flush(worker->employer->owner);
 	if (worker->exhausted && worker->hosts <= LAST_HOSTS)
 		note_waiting(worker);

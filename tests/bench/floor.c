@@ -1,6 +1,6 @@
 /* A floor of the benchmark: the least that makes an exchange with many addresses on a bare event loop.
  *
- *   floor [-P CONNECTIONS] [-c reset|fin] ADDRESS/BITS PORT STEP...
+ *   floor [-P CONNECTIONS] [-c reset|fin|again] ADDRESS/BITS PORT STEP...
  *
  * One thread keeps CONNECTIONS (512) in flight. Each makes the STEPs and is closed:
  *   line    read up to the end of a line
@@ -10,7 +10,8 @@
  *   why     ask for the reason why there is no connection
  *   else    a command: it is sent with CRLF
  * Without a step it connects only. What is counted is who made all steps; without one, who answered.
- * Closing resets the connection, as a scan does, which leaves nothing in TIME_WAIT; `fin` just closes. */
+ * Closing resets the connection, as a scan does, which leaves nothing in TIME_WAIT; `fin` just closes, and `again`
+ * disconnects, which resets too, and connects the same socket to the next address. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -27,6 +28,7 @@
 #include <unistd.h>
 
 enum { BATCH = 256, ROOM = 8 * 1024, STEPS = 16 };
+enum close { RESET, FIN, AGAIN };
 enum verb { LINE, REPLY, TLS, BYE, WHY, SAY, END };
 
 struct step {
@@ -45,7 +47,7 @@ struct link {
 static struct step        steps[STEPS + 1];
 static struct link       *links;
 static unsigned           in_flight = 512;
-static bool               resets = true;
+static enum close         closing = RESET;
 static uint32_t           interest; /* in events */
 static SSL_CTX           *context;
 static int                poller;
@@ -62,37 +64,49 @@ static _Noreturn void die(const char *what)
 
 /* --- one connection -------------------------------------------------------------------------- */
 
-static bool begin(struct link *link);
-
-/* Close it, and begin the next in its place. */
-static void finish(struct link *link, bool good)
+/* -1, or the socket, which is good for another address. */
+static int end_socket(int fd)
 {
-	static const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	static const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	static const struct linger   reset = { .l_onoff = 1, .l_linger = 0 };
 
-	good ? done++ : failed++;
-	SSL_free(link->ssl);
-	if (resets && steps[0].verb != END && steps[0].verb != WHY)
-		setsockopt(link->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-	close(link->fd);
-	begin(link);
+	if (closing == AGAIN && next != last) {
+		if (connect(fd, &nobody, sizeof nobody) < 0)
+			die("disconnect");
+		return fd;
+	}
+	if (closing == RESET && steps[0].verb != END && steps[0].verb != WHY)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+	close(fd);
+	return -1;
 }
 
-static bool begin(struct link *link)
+/* Connect to the next address, if there is one, with this socket, or if it is -1, a new one. */
+static void begin(struct link *link, int fd)
 {
 	struct epoll_event event = { .events = interest, .data = { .ptr = link } };
+	bool               made = fd < 0;
 
-	*link = (struct link){ .fd = -1 };
+	*link = (struct link){ .fd = fd };
 	if (next == last)
-		return false;
+		return;
 	target.sin_addr.s_addr = htonl(next++);
-	link->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (made)
+		link->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (link->fd < 0)
 		die("socket");
 	if (connect(link->fd, (struct sockaddr *)&target, sizeof target) < 0 && errno != EINPROGRESS)
 		die("connect");
-	if (epoll_ctl(poller, EPOLL_CTL_ADD, link->fd, &event) < 0)
+	if (made && epoll_ctl(poller, EPOLL_CTL_ADD, link->fd, &event) < 0)
 		die("epoll_ctl");
-	return true;
+}
+
+/* Close it, and begin the next in its place. */
+static void finish(struct link *link, bool good)
+{
+	good ? done++ : failed++;
+	SSL_free(link->ssl);
+	begin(link, end_socket(link->fd));
 }
 
 /* --- steps: 1 done, 0 wait, -1 failed --------------------------------------------------------- */
@@ -215,7 +229,7 @@ static void run(uint32_t total)
 	struct epoll_event events[BATCH];
 
 	for (unsigned i = 0; i < in_flight; i++)
-		begin(&links[i]);
+		begin(&links[i], -1);
 	while (done + failed < total) {
 		int ready = epoll_wait(poller, events, BATCH, -1);
 
@@ -324,7 +338,9 @@ int main(int argc, char *argv[])
 		if (option == 'P')
 			in_flight = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 'c')
-			resets = strcmp(optarg, "fin") != 0;
+			closing = strcmp(optarg, "fin") == 0     ? FIN
+			          : strcmp(optarg, "again") == 0 ? AGAIN
+			                                         : RESET;
 		else
 			return 2;
 	}
