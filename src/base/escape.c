@@ -360,6 +360,37 @@ void escape_utf8(struct buffer *out, const char *bytes, size_t length)
 	}
 }
 
+/* Is one of the eight bytes below 0x20, above 0x7e, a quote or a backslash? What is subtracted or added below sets the
+ * highest bit of such a byte; a borrow can mark only what lies above one that is marked. */
+static bool any_special(uint64_t eight)
+{
+	const uint64_t each = 0x0101010101010101, highest = 0x80 * each;
+	uint64_t       quote = eight ^ '"' * each, backslash = eight ^ '\\' * each;
+
+	return ((eight | (eight - 0x20 * each) | (eight + each) | (quote - each) | (backslash - each)) &
+	        highest) != 0;
+}
+
+static bool is_special(unsigned char byte)
+{
+	return (unsigned char)(byte - 0x20) >= 0x7f - 0x20 || byte == '"' || byte == '\\';
+}
+
+size_t json_plain(const char *bytes, size_t length)
+{
+	size_t   run = 0;
+	uint64_t eight;
+
+	for (; length - run >= sizeof eight; run += sizeof eight) {
+		memcpy(&eight, bytes + run, sizeof eight);
+		if (any_special(eight))
+			break;
+	}
+	while (run < length && !is_special((unsigned char)bytes[run]))
+		run++;
+	return run;
+}
+
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /* Four characters for `count` bytes, three at most. */

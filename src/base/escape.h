@@ -30,6 +30,10 @@ void escape_terminal(struct buffer *out, const char *bytes, size_t length, size_
 /* Append `bytes` as valid UTF-8, each byte that is not part of a sequence as U+FFFD. */
 void escape_utf8(struct buffer *out, const char *bytes, size_t length);
 
+/* How many bytes at the front can stand in a JSON string as they are, whatever comes behind them: ASCII that is
+ * shown, without quotes and backslashes. */
+size_t json_plain(const char *bytes, size_t length);
+
 /* Append base64 (RFC 4648, padded, no line breaks). */
 void escape_base64(struct buffer *out, const char *bytes, size_t length);
 

@@ -17,12 +17,6 @@ static inline void put(struct buffer *out, const char *text)
 	buffer_append(out, text, strlen(text));
 }
 
-/* Can the byte stand in a JSON string as it is, whatever its neighbours? */
-static inline bool plain(unsigned char byte)
-{
-	return (unsigned char)(byte - 0x20) < 0x7f - 0x20 && byte != '"' && byte != '\\';
-}
-
 /* Beyond U+FFFF JSON escapes a character as the two halves of UTF-16 (RFC 8259 section 7). */
 static void put_escape(struct buffer *out, uint32_t code)
 {
@@ -56,16 +50,13 @@ static size_t put_special(struct buffer *out, const char *bytes, size_t length)
 /* What stands between the quotes. */
 static void put_characters(struct buffer *out, const char *bytes, size_t length)
 {
-	size_t start = 0, at = 0;
+	for (size_t at = 0; at < length;) {
+		size_t run = json_plain(bytes + at, length - at);
 
-	for (;;) {
-		while (at < length && plain((unsigned char)bytes[at]))
-			at++;
-		buffer_append(out, bytes + start, at - start);
-		if (at == length)
-			return;
-		at += put_special(out, bytes + at, length - at);
-		start = at;
+		buffer_append(out, bytes + at, run);
+		at += run;
+		if (at < length)
+			at += put_special(out, bytes + at, length - at);
 	}
 }
 
@@ -105,115 +96,130 @@ static void put_ms(struct buffer *out, double ms)
 	buffer_append(out, fraction, sizeof fraction);
 }
 
-static void put_base64(struct buffer *out, const json_t *string)
+static void put_base64(struct buffer *out, const char *bytes, size_t length)
 {
-	buffer_append(out, "\"", 1);
-	escape_base64(out, json_string_value(string), json_string_length(string));
-	buffer_append(out, "\"", 1);
+	put(out, "\"");
+	escape_base64(out, bytes, length);
+	put(out, "\"");
 }
 
-/* --- trees ----------------------------------------------------------------------------------- */
+/* --- packs ----------------------------------------------------------------------------------- */
 
-static bool dirty(const json_t *value)
+/* Without a look at each of its characters where it is known to have none that need one. */
+static void put_text(struct buffer *out, const struct pack_node *text)
 {
-	size_t  index;
-	json_t *element;
-
-	if (json_is_string(value))
-		return !utf8_valid(json_string_value(value), json_string_length(value));
-	json_array_foreach (value, index, element)
-		if (json_is_string(element) && dirty(element))
-			return true;
-	return false;
+	put(out, "\"");
+	if (text->plain)
+		buffer_append(out, text->bytes, text->length);
+	else
+		put_characters(out, text->bytes, text->length);
+	put(out, "\"");
 }
 
-/* The exact bytes of a string, or of each string of an array. */
-static void put_exact(struct buffer *out, const json_t *value)
+/* The exact bytes of a text, or of each text of an array. */
+static void put_exact(struct buffer *out, const struct pack_node *value)
 {
-	size_t  index;
-	json_t *element;
+	const char      *at = value->bytes, *end = at + value->length;
+	struct pack_node element;
 
-	if (json_is_string(value)) {
-		put_base64(out, value);
+	if (value->type == PACK_TEXT) {
+		put_base64(out, value->bytes, value->length);
 		return;
 	}
 	put(out, "[");
-	json_array_foreach (value, index, element) {
-		put(out, index > 0 ? "," : "");
-		if (json_is_string(element))
-			put_base64(out, element);
+	while (at < end) {
+		put(out, at > value->bytes ? "," : "");
+		at = pack_read(at, &element);
+		if (element.type == PACK_TEXT)
+			put_base64(out, element.bytes, element.length);
 		else
 			put(out, "null");
 	}
 	put(out, "]");
 }
 
-static void put_value(struct buffer *out, const json_t *value, int depth);
+static void put_node(struct buffer *out, const struct pack_node *node);
 
-static void put_array(struct buffer *out, const json_t *array, int depth)
+static void put_array(struct buffer *out, const char *at, const char *end)
 {
-	size_t  index;
-	json_t *element;
+	struct pack_node element;
 
 	put(out, "[");
-	json_array_foreach (array, index, element) {
-		put(out, index > 0 ? "," : "");
-		put_value(out, element, depth);
+	for (const char *first = at; at < end;) {
+		if (at > first)
+			put(out, ",");
+		at = pack_read(at, &element);
+		put_node(out, &element);
 	}
 	put(out, "]");
 }
 
-static void put_object(struct buffer *out, const json_t *object, int depth)
+static void put_object(struct buffer *out, const char *at, const char *end)
 {
-	const char *key;
-	json_t     *member;
-	bool        first = true;
+	struct pack_node key, value;
 
 	put(out, "{");
-	json_object_foreach ((json_t *)object, key, member) {
-		put(out, first ? "" : ",");
-		first = false;
-		put_string(out, key, strlen(key));
+	for (const char *first = at; at < end;) {
+		if (at > first)
+			put(out, ",");
+		at = pack_read(pack_read(at, &key), &value);
+		put_text(out, &key);
 		put(out, ":");
-		put_value(out, member, depth);
-		if (!dirty(member))
+		put_node(out, &value);
+		if (!value.broken)
 			continue;
 		put(out, ",\"");
-		put_characters(out, key, strlen(key));
+		put_characters(out, key.bytes, key.length);
 		put(out, "_base64\":");
-		put_exact(out, member);
+		put_exact(out, &value);
 	}
 	put(out, "}");
 }
 
-static void put_value(struct buffer *out, const json_t *value, int depth)
+static void put_node(struct buffer *out, const struct pack_node *node)
 {
-	switch (depth > 0 && value ? json_typeof(value) : JSON_NULL) {
-	case JSON_OBJECT:
-		put_object(out, value, depth - 1);
+	switch (node->type) {
+	case PACK_OBJECT:
+		put_object(out, node->bytes, node->bytes + node->length);
 		break;
-	case JSON_ARRAY:
-		put_array(out, value, depth - 1);
+	case PACK_ARRAY:
+		put_array(out, node->bytes, node->bytes + node->length);
 		break;
-	case JSON_STRING:
-		put_string(out, json_string_value(value), json_string_length(value));
+	case PACK_TEXT:
+		put_text(out, node);
 		break;
-	case JSON_INTEGER:
-		put_integer(out, json_integer_value(value));
+	case PACK_INTEGER:
+		put_integer(out, node->integer);
 		break;
-	case JSON_REAL:
-		buffer_format(out, "%.15g", json_real_value(value));
+	case PACK_REAL:
+		buffer_format(out, "%.15g", node->real);
 		break;
-	case JSON_TRUE:
+	case PACK_TRUE:
 		put(out, "true");
 		break;
-	case JSON_FALSE:
+	case PACK_FALSE:
 		put(out, "false");
 		break;
-	case JSON_NULL:
+	case PACK_NULL:
 		put(out, "null");
 		break;
 	}
+}
+
+/* What few records have is a tree, and is packed only here: texts are looked at in one place. */
+static void put_tree(struct buffer *out, const json_t *tree)
+{
+	struct pack      pack;
+	struct pack_node node;
+
+	pack_init(&pack, SIZE_MAX);
+	if (pack_tree(&pack, tree, DEPTH)) {
+		pack_read(pack_first(&pack), &node);
+		put_node(out, &node);
+	} else {
+		out->refused = true;
+	}
+	pack_free(&pack);
 }
 
 /* --- the record ------------------------------------------------------------------------------ */
@@ -290,22 +296,22 @@ static void put_what(struct buffer *out, const struct outcome *outcome)
 	put(out, "\",\"ms\":");
 	put_ms(out, outcome->ms);
 	put(out, ",\"data\":");
-	if (outcome->report.data)
-		put_value(out, outcome->report.data, DEPTH);
-	else
-		put(out, "{}");
+	put_object(out, pack_first(&outcome->report.data), pack_end(&outcome->report.data));
 	put(out, ",\"tls\":");
-	put_value(out, outcome->tls, DEPTH);
+	if (outcome->tls)
+		put_tree(out, outcome->tls);
+	else
+		put(out, "null");
 	put(out, ",\"warnings\":");
 	if (outcome->report.warnings)
-		put_value(out, outcome->report.warnings, DEPTH);
+		put_tree(out, outcome->report.warnings);
 	else
 		put(out, "[]");
 	put(out, ",\"error\":");
 	put_failure(out, &outcome->failure);
 	if (outcome->exchanges) {
 		put(out, ",\"exchanges\":");
-		put_value(out, outcome->exchanges, DEPTH);
+		put_tree(out, outcome->exchanges);
 	}
 }
 

@@ -55,8 +55,8 @@ static json_t *member(const struct outcome *outcome, const char *path, const cha
 	if (strcmp(name, "warnings") == 0)
 		return json_incref(outcome->report.warnings);
 	if (strcmp(name, "data") == 0)
-		return json_incref(outcome->report.data);
-	return json_incref(json_object_get(outcome->report.data, name));
+		return pack_empty(&outcome->report.data) ? NULL : pack_members(&outcome->report.data);
+	return pack_member(&outcome->report.data, name);
 }
 
 /* Go down the rest of the path; takes the reference to `value`. */

@@ -66,7 +66,7 @@ bool host_mute(const struct host *host)
 		const struct outcome *outcome = &host->outcomes[i];
 
 		if (outcome->state != STATE_OPEN || (failure_present(&outcome->failure) && !outcome->mute) ||
-		    outcome->report.data)
+		    !pack_empty(&outcome->report.data))
 			return false;
 		mute += outcome->mute;
 	}

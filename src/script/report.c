@@ -1,7 +1,5 @@
 #include "script/report.h"
 
-#include "script/value.h"
-
 #include <string.h>
 
 /* What a warning takes up beside its text. */
@@ -10,25 +8,16 @@ enum { WARNING_BYTES = 64 };
 void report_init(struct report *report)
 {
 	memset(report, 0, sizeof *report);
-	report->budget = REPORT_BYTES;
+	pack_init(&report->data, REPORT_BYTES);
 	buffer_init(&report->lines, REPORT_LINES);
 }
 
 void report_free(struct report *report)
 {
-	json_decref(report->data);
+	pack_free(&report->data);
 	json_decref(report->warnings);
 	buffer_free(&report->lines);
-	report->data = NULL;
 	report->warnings = NULL;
-}
-
-void report_set(struct report *report, const char *key, json_t *value)
-{
-	if (!report->data)
-		report->data = json_object();
-	report->budget += value_cost(json_object_get(report->data, key)); /* what it replaces */
-	json_object_set_new_nocheck(report->data, key, value);
 }
 
 /* What stands before the bytes of a line, which may be any. */
@@ -65,9 +54,8 @@ void report_note(struct report *report, const char *code, const char *text, size
 {
 	json_t *warning;
 
-	if (report->budget < length + WARNING_BYTES)
+	if (!pack_afford(&report->data, length + WARNING_BYTES))
 		return;
-	report->budget -= length + WARNING_BYTES;
 	warning = json_object();
 	if (!report->warnings)
 		report->warnings = json_array();
@@ -118,20 +106,17 @@ static size_t count_lines(const struct report *report)
 	return count;
 }
 
-static void replace_tree(json_t **tree, json_t **with)
-{
-	json_decref(*tree);
-	*tree = *with;
-	*with = NULL;
-}
-
 void report_replace(struct report *report, struct report *other)
 {
 	size_t             shown = count_lines(report), place = 0;
 	struct report_line line;
 
-	replace_tree(&report->data, &other->data);
-	replace_tree(&report->warnings, &other->warnings);
+	pack_free(&report->data);
+	json_decref(report->warnings);
+	report->data = other->data;
+	report->warnings = other->warnings;
+	pack_init(&other->data, 0);
+	other->warnings = NULL;
 	if (report->held)
 		report->lines.end = report->lines.start + report->hold;
 	report->held = false;

@@ -3,6 +3,7 @@
 #define SCRIPT_REPORT_H
 
 #include "base/buffer.h"
+#include "script/pack.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -11,9 +12,8 @@
 enum { REPORT_LINES = 64 * 1024, REPORT_BYTES = 256 * 1024 };
 
 struct report {
-	json_t       *data;     /* object, or NULL while empty; strings may hold any bytes */
+	struct pack   data;     /* its budget, REPORT_BYTES, is that of the warnings too */
 	json_t       *warnings; /* array of {code, text}, or NULL while empty */
-	size_t        budget;   /* bytes that may still be recorded */
 	struct buffer lines;    /* see report_next */
 	bool          wordless; /* nobody wants them: they are not kept */
 	bool          held;     /* what follows these is not shown yet: */
@@ -25,9 +25,6 @@ struct report {
 
 void report_init(struct report *report);
 void report_free(struct report *report);
-
-/* Record `value` (stolen, may be NULL for "no memory") under `key`. */
-void report_set(struct report *report, const char *key, json_t *value);
 
 /* Add text for the reader: each of its lines, split at LF, becomes a line. */
 void report_print(struct report *report, const char *text, size_t length);

@@ -52,16 +52,15 @@ static const char *check_name(lua_State *L, int index)
 	return name;
 }
 
-/* A name counts as what is reported under it does. [-0, +0, e] */
-static void pay_for(lua_State *L, struct report *report, const char *key)
+/* Record the value at `index` under this key, or raise, and all is as it was. [-0, +0, e] */
+static void record(lua_State *L, struct pack *pack, const char *key, int index)
 {
-	size_t length = strlen(key);
-
-	if (json_object_get(report->data, key))
+	if (pack_begin(pack, key) && value_pack(L, index, pack)) {
+		pack_commit(pack);
 		return;
-	if (length > report->budget)
-		luaL_error(L, "a probe reports at most 256 KiB");
-	report->budget -= length;
+	}
+	pack_cancel(pack);
+	luaL_error(L, "%s", pack->fault);
 }
 
 /* report(key, value [, text]): text nil prints the value, false prints nothing. True is like nil, so that
@@ -76,8 +75,7 @@ static int call(lua_State *L)
 	luaL_argcheck(L, lua_isnoneornil(L, 4) || lua_isstring(L, 4) || lua_isboolean(L, 4), 4,
 	              "text, or false to print nothing");
 	check_key(L, task->setup.script, key);
-	pay_for(L, report, key);
-	report_set(report, key, value_to_json(L, 3, &report->budget));
+	record(L, &report->data, key, 3);
 	print(L, report, lua_isnoneornil(L, 4) || (lua_isboolean(L, 4) && lua_toboolean(L, 4)) ? 3 : 4);
 	return 0;
 }

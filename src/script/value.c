@@ -1,53 +1,37 @@
 #include "script/value.h"
 
+#include "script/pack.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NODE_BYTES = 8 };
-
-struct building {
-	const char *fault;  /* why there is no tree */
-	size_t     *budget; /* bytes left */
-};
-
-/* Take this from the budget: the bytes of texts and keys, and for each value NODE_BYTES. */
-static bool afford(struct building *building, size_t bytes)
+static bool refuse(struct pack *pack, const char *fault)
 {
-	if (bytes > *building->budget) {
-		building->fault = "a probe reports at most 256 KiB";
-		return false;
-	}
-	*building->budget -= bytes;
-	return true;
+	pack->fault = fault;
+	return false;
 }
 
-/* Builds a tree or returns NULL and says the fault: nothing raises while a tree is half made. */
-static json_t *build(lua_State *L, int index, int depth, struct building *building);
+static bool pack_value(lua_State *L, int index, int depth, struct pack *pack);
 
-static json_t *build_array(lua_State *L, int index, lua_Integer count, int depth, struct building *building)
+static bool pack_array(lua_State *L, int index, lua_Integer count, int depth, struct pack *pack)
 {
-	json_t *array = json_array();
+	size_t place;
+	bool   good = pack_open(pack, PACK_ARRAY, &place);
 
-	for (lua_Integer i = 1; i <= count; i++) {
-		json_t *element;
-
+	for (lua_Integer i = 1; good && i <= count; i++) {
 		lua_rawgeti(L, index, i);
-		element = build(L, lua_gettop(L), depth - 1, building);
+		good = pack_value(L, lua_gettop(L), depth - 1, pack);
 		lua_pop(L, 1);
-		if (!element) {
-			json_decref(array);
-			return NULL;
-		}
-		json_array_append_new(array, element);
 	}
-	return array;
+	if (good)
+		pack_close(pack, place);
+	return good;
 }
 
-/* A key, and where on the Lua stack it stands. */
+/* A key, and where on the Lua stack its value stands. */
 struct key {
 	const char *text;
 	int         index;
@@ -58,24 +42,23 @@ static int by_text(const void *one, const void *other)
 	return strcmp(((const struct key *)one)->text, ((const struct key *)other)->text);
 }
 
-/* [-0, +n, -] The keys of the table in order, for Lua's own order changes from run to run. They stay on the stack, for
- * to make a text anew could raise. Their number, or -1. */
-static int sorted_keys(lua_State *L, int index, struct key keys[VALUE_KEYS], struct building *building)
+/* [-0, +n, -] The keys of the table in order, for Lua's own order changes from run to run. They stay on the stack, each
+ * with its value, for to make a text anew could raise. Their number, or -1. */
+static int sorted_keys(lua_State *L, int index, struct key keys[VALUE_KEYS], struct pack *pack)
 {
 	int count = 0;
 
 	lua_pushnil(L);
 	while (lua_next(L, index) != 0) {
-		lua_pop(L, 1);
 		if (!lua_checkstack(L, 4))
-			return -1;
-		if (lua_type(L, -1) != LUA_TSTRING)
-			building->fault = "a key of a reported table is not a text";
+			pack->fault = "not enough memory";
+		else if (lua_type(L, -2) != LUA_TSTRING)
+			pack->fault = "a key of a reported table is not a text";
 		else if (count == VALUE_KEYS)
-			building->fault = "a reported table has more than 256 keys";
+			pack->fault = "a reported table has more than 256 keys";
 		else {
-			keys[count++] = (struct key){ lua_tostring(L, -1), lua_gettop(L) };
-			lua_pushvalue(L, -1);
+			keys[count++] = (struct key){ lua_tostring(L, -2), lua_gettop(L) };
+			lua_pushvalue(L, -2);
 			continue;
 		}
 		return -1;
@@ -85,108 +68,73 @@ static int sorted_keys(lua_State *L, int index, struct key keys[VALUE_KEYS], str
 	return count;
 }
 
-/* [-0, +0, -] */
-static json_t *build_object(lua_State *L, int index, int depth, struct building *building)
+/* A key ends at its first NUL, and what does is one member. [-0, +0, -] */
+static bool pack_object(lua_State *L, int index, int depth, struct pack *pack)
 {
 	struct key keys[VALUE_KEYS] __attribute__((uninitialized)); /* clearing 4 KiB each time would cost */
-	int        top = lua_gettop(L), count = sorted_keys(L, index, keys, building);
-	json_t    *object = count >= 0 ? json_object() : NULL;
+	int        top = lua_gettop(L), count = sorted_keys(L, index, keys, pack);
+	size_t     place;
+	bool       good = count >= 0 && pack_open(pack, PACK_OBJECT, &place);
 
-	for (int i = 0; object && i < count; i++) {
-		json_t *value;
-
-		lua_pushvalue(L, keys[i].index);
-		lua_rawget(L, index);
-		value = afford(building, strlen(keys[i].text)) ? build(L, lua_gettop(L), depth - 1, building)
-		                                               : NULL;
-		lua_pop(L, 1);
-		if (value && json_object_set_new_nocheck(object, keys[i].text, value) == 0)
-			continue;
-		json_decref(object);
-		object = NULL;
-	}
+	for (int i = 0; good && i < count; i++)
+		if (i + 1 == count || by_text(&keys[i], &keys[i + 1]) != 0)
+			good = pack_key(pack, keys[i].text) && pack_value(L, keys[i].index, depth - 1, pack);
+	if (good)
+		pack_close(pack, place);
 	lua_settop(L, top);
-	return object;
+	return good;
 }
 
-static json_t *build_table(lua_State *L, int index, int depth, struct building *building)
+static bool pack_table(lua_State *L, int index, int depth, struct pack *pack)
 {
 	lua_Unsigned count = lua_rawlen(L, index);
 
-	if (depth == 0 || !lua_checkstack(L, 4)) {
-		building->fault = "a reported table is nested too deep";
-		return NULL;
-	}
-	if (count > VALUE_KEYS) {
-		building->fault = "a reported table has more than 256 elements";
-		return NULL;
-	}
-	return count > 0 ? build_array(L, index, (lua_Integer)count, depth, building)
-	                 : build_object(L, index, depth, building);
+	if (depth == 0 || !lua_checkstack(L, 4))
+		return refuse(pack, "a reported table is nested too deep");
+	if (count > VALUE_KEYS)
+		return refuse(pack, "a reported table has more than 256 elements");
+	return count > 0 ? pack_array(L, index, (lua_Integer)count, depth, pack)
+	                 : pack_object(L, index, depth, pack);
 }
 
-static json_t *build_number(lua_State *L, int index)
+static bool pack_number(lua_State *L, int index, struct pack *pack)
 {
 	lua_Number number = lua_tonumber(L, index);
 
 	if (lua_isinteger(L, index))
-		return json_integer(lua_tointeger(L, index));
-	return isfinite(number) ? json_real(number) : json_null();
+		return pack_integer(pack, lua_tointeger(L, index));
+	return isfinite(number) ? pack_real(pack, number) : pack_simple(pack, PACK_NULL);
 }
 
-static json_t *build(lua_State *L, int index, int depth, struct building *building)
+static bool pack_string(lua_State *L, int index, struct pack *pack)
 {
-	const char *text;
 	size_t      length;
+	const char *text = lua_tolstring(L, index, &length);
 
-	if (!afford(building, NODE_BYTES))
-		return NULL;
+	return pack_text(pack, text, length);
+}
+
+static bool pack_value(lua_State *L, int index, int depth, struct pack *pack)
+{
 	switch (lua_type(L, index)) {
 	case LUA_TNIL:
-		return json_null();
+		return pack_simple(pack, PACK_NULL);
 	case LUA_TBOOLEAN:
-		return json_boolean(lua_toboolean(L, index));
+		return pack_simple(pack, lua_toboolean(L, index) ? PACK_TRUE : PACK_FALSE);
 	case LUA_TNUMBER:
-		return build_number(L, index);
+		return pack_number(L, index, pack);
 	case LUA_TSTRING:
-		text = lua_tolstring(L, index, &length);
-		return afford(building, length) ? json_stringn_nocheck(text, length) : NULL;
+		return pack_string(L, index, pack);
 	case LUA_TTABLE:
-		return build_table(L, index, depth, building);
+		return pack_table(L, index, depth, pack);
 	default:
-		building->fault = "a reported value is neither text, number, boolean nor table";
-		return NULL;
+		return refuse(pack, "a reported value is neither text, number, boolean nor table");
 	}
 }
 
-json_t *value_to_json(lua_State *L, int index, size_t *budget)
+bool value_pack(lua_State *L, int index, struct pack *pack)
 {
-	struct building building = { "not enough memory", budget };
-	json_t         *value = build(L, lua_absindex(L, index), VALUE_DEPTH, &building);
-
-	if (!value)
-		luaL_error(L, "%s", building.fault);
-	return value;
-}
-
-static size_t cost_of_children(const json_t *value)
-{
-	const char *key;
-	json_t     *child;
-	size_t      index, cost = 0;
-
-	if (json_is_array(value))
-		json_array_foreach (value, index, child)
-			cost += value_cost(child);
-	else
-		json_object_foreach ((json_t *)value, key, child)
-			cost += strlen(key) + value_cost(child);
-	return cost;
-}
-
-size_t value_cost(const json_t *value)
-{
-	return value ? NODE_BYTES + json_string_length(value) + cost_of_children(value) : 0;
+	return pack_value(L, lua_absindex(L, index), VALUE_DEPTH, pack);
 }
 
 static void push_array(lua_State *L, const json_t *array)

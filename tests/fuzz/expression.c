@@ -1,5 +1,6 @@
 /* Fuzzing of --where and --expect: the text is an expression over the record of a host that is made up. */
 #include "script/expression.h"
+#include "../reporting.h"
 #include "fuzz.h"
 #include "shipped.h"
 
@@ -19,9 +20,9 @@ static void fill(struct outcome *outcome, unsigned number)
 	outcome->state = (enum state)(STATE_OPEN + number % STATE_FAILED);
 	outcome->ms = number;
 	address_parse(&outcome->address, "192.0.2.7");
-	report_set(&outcome->report, "banner", json_string("220 mail.example"));
-	report_set(&outcome->report, "extensions", json_pack("[s, s]", "SIZE", "STARTTLS"));
-	report_set(&outcome->report, "starttls", json_pack("{s:b, s:b}", "advertised", 1, "accepted", 0));
+	report_tree(&outcome->report, "banner", json_string("220 mail.example"));
+	report_tree(&outcome->report, "extensions", json_pack("[s, s]", "SIZE", "STARTTLS"));
+	report_tree(&outcome->report, "starttls", json_pack("{s:b, s:b}", "advertised", 1, "accepted", 0));
 	report_note(&outcome->report, "oversize", "too long", 8);
 	if (number % 2)
 		outcome->tls = json_pack("{s:i, s:s, s:[s]}", "days_left", 7, "version", "TLSv1.3", "names",

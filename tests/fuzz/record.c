@@ -1,6 +1,7 @@
 /* Fuzzing of what is put out: an outcome is made from the bytes, and must become one line of JSON that a parser of
  * somebody else's reads back as the same, and text that no terminal minds.
  */
+#include "../reporting.h"
 #include "fuzz.h"
 #include "output/json.h"
 
@@ -103,7 +104,7 @@ static void take_report(struct input *input, struct report *report)
 	struct input             text;
 
 	for (unsigned i = 0; i < sizeof keys / sizeof *keys && take_below(input, 4) > 0; i++)
-		report_set(report, keys[i], take_tree(input, DEEPEST));
+		report_tree(report, keys[i], take_tree(input, DEEPEST));
 	while (take_below(input, 3) > 0) {
 		text = take_text(input);
 		if (take_below(input, 2))
@@ -217,12 +218,14 @@ static void check_members(const struct outcome *outcome, const json_t *record)
 {
 	static const char *const names[] = { "schema", "host", "address", "port",     "service", "state",
 		                             "ms",     "data", "tls",     "warnings", "error" };
+	json_t                  *data;
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		demand_of(json_object_get(record, names[i]) != NULL, "a record has all members", names[i],
 		          strlen(names[i]));
-	if (outcome->report.data)
-		check_tree(outcome->report.data, json_object_get(record, "data"));
+	data = pack_members(&outcome->report.data);
+	check_tree(data, json_object_get(record, "data"));
+	json_decref(data);
 	if (outcome->report.warnings)
 		check_tree(outcome->report.warnings, json_object_get(record, "warnings"));
 	if (outcome->tls)

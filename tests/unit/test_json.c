@@ -1,6 +1,7 @@
 /* output/json: one record as one line, valid whatever it holds. Read back with jansson's decoder. */
 #include "output/json.h"
 
+#include "../reporting.h"
 #include "base/escape.h"
 
 #include <errno.h>
@@ -75,7 +76,7 @@ static void an_open_service(void **state)
 	(void)state;
 	address_parse(&outcome.address, "192.0.2.7");
 	outcome.ms = 12.3456;
-	report_set(&outcome.report, "banner", json_string("220 mail.example ESMTP"));
+	report_tree(&outcome.report, "banner", json_string("220 mail.example ESMTP"));
 	report_warn(&outcome.report, "odd", "what?", 5);
 	expect(
 	    "{\"schema\":1,\"host\":\"mail.example\",\"address\":\"192.0.2.7\",\"port\":25,\"service\":"
@@ -132,7 +133,7 @@ static void milliseconds_are_rounded_and_never_odd(void **state)
 
 static void set_bytes(const char *key, const char *bytes, size_t length)
 {
-	report_set(&outcome.report, key, json_stringn_nocheck(bytes, length));
+	report_tree(&outcome.report, key, json_stringn_nocheck(bytes, length));
 }
 
 static const json_t *data(const json_t *value, const char *key)
@@ -219,8 +220,8 @@ static void lists_and_trees_are_looked_through(void **state)
 	json_object_set_new_nocheck(tree, "yes", json_true());
 	json_object_set_new_nocheck(tree, "half", json_real(-0.5));
 	json_object_set_new_nocheck(tree, "least", json_integer(INT64_MIN));
-	report_set(&outcome.report, "list", list);
-	report_set(&outcome.report, "tree", tree);
+	report_tree(&outcome.report, "list", list);
+	report_tree(&outcome.report, "tree", tree);
 	value = record();
 	assert_int_equal(json_array_size(data(value, "list_base64")), 3);
 	assert_true(json_is_null(json_array_get(data(value, "list_base64"), 2)));

@@ -1,6 +1,8 @@
 /* scan/outcome: what a failed connect says of a port. */
 #include "scan/outcome.h"
 
+#include "../reporting.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -70,7 +72,7 @@ static void begins_empty_and_ends_so(void **state)
 	assert_false(outcome.finished || outcome.broken || failure_present(&outcome.failure));
 	assert_int_equal(address_family(&outcome.address), AF_UNSPEC);
 	outcome.tls = json_object();
-	report_set(&outcome.report, "x", json_true());
+	report_tree(&outcome.report, "x", json_true());
 	report_print(&outcome.report, "x", 1);
 	outcome_free(&outcome);
 	outcome_free(&outcome);

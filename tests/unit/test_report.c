@@ -1,6 +1,8 @@
 /* script/report: what a probe says, for the record and for the reader. */
 #include "script/report.h"
 
+#include "../reporting.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -52,6 +54,15 @@ static const char *lines_of(const struct report *what)
 	return text;
 }
 
+static void expect(const char *key, const char *bytes, size_t length)
+{
+	json_t *value = pack_member(&report.data, key);
+
+	assert_int_equal(json_string_length(value), length);
+	assert_memory_equal(json_string_value(value), bytes, length);
+	json_decref(value);
+}
+
 static void print(struct report *what, const char *text)
 {
 	report_print(what, text, strlen(text));
@@ -67,7 +78,7 @@ static void texts_are_divided_into_lines(void **state)
 	print(&report, "end\n");
 	assert_string_equal(lines_of(&report), "one|two|three||five||end||");
 	assert_int_equal(changes, 8);
-	assert_null(report.data);
+	assert_true(pack_empty(&report.data));
 }
 
 static void a_line_may_hold_any_byte_but_an_end(void **state)
@@ -121,12 +132,12 @@ static void too_many_lines_are_left_out_whole(void **state)
 static void values_are_kept_the_last_of_a_key(void **state)
 {
 	(void)state;
-	report_set(&report, "banner", json_string("one"));
-	report_set(&report, "banner", json_string("two"));
-	report_set(&report, "odd", json_stringn_nocheck("a\0\xff", 3));
-	report_set(&report, "none", NULL);
-	assert_string_equal(json_string_value(json_object_get(report.data, "banner")), "two");
-	assert_int_equal(json_string_length(json_object_get(report.data, "odd")), 3);
+	report_tree(&report, "banner", json_string("one"));
+	report_tree(&report, "banner", json_string("two"));
+	report_tree(&report, "odd", json_stringn_nocheck("a\0\xff", 3));
+	report_tree(&report, "none", NULL);
+	expect("banner", "two", 3);
+	expect("odd", "a\0\xff", 3);
 	assert_string_equal(lines_of(&report), "");
 }
 
@@ -157,6 +168,24 @@ static void warnings_have_an_end(void **state)
 	assert_in_range(json_array_size(report.warnings), 100, REPORT_BYTES / 14);
 }
 
+/* What the one has taken is not there for the other. */
+static void warnings_and_values_have_one_end(void **state)
+{
+	static char much[REPORT_BYTES - 100];
+
+	(void)state;
+	report_tree(&report, "much", json_stringn_nocheck(much, sizeof much));
+	report_note(&report, "odd", much, 100);
+	assert_null(report.warnings);
+	report_tree(&report, "much", json_null());
+	report_note(&report, "odd", much, sizeof much);
+	assert_int_equal(json_array_size(report.warnings), 1);
+	assert_false(pack_begin(&report.data, "more") && pack_text(&report.data, much, 100));
+	assert_string_equal(report.data.fault, "a probe reports at most 256 KiB");
+	pack_cancel(&report.data);
+	expect("much", "", 0);
+}
+
 /* --- a conversation that is tried twice ------------------------------------------------------ */
 
 static void what_is_held_is_shown_when_released(void **state)
@@ -180,16 +209,18 @@ static void another_takes_the_place_of_what_was_held(void **state)
 	(void)state;
 	report_init(&other);
 	print(&report, "greeting");
-	report_set(&report, "banner", json_string("first"));
+	report_tree(&report, "banner", json_string("first"));
 	report_hold(&report);
 	print(&report, "it fails");
 	report_warn(&report, "bad", "it fails", 8);
 	print(&other, "greeting");
 	print(&other, "it works");
-	report_set(&other, "banner", json_string("second"));
+	report_tree(&other, "banner", json_string("second"));
 	report_replace(&report, &other);
 	assert_string_equal(lines_of(&report), "greeting|it works|");
-	assert_string_equal(json_string_value(json_object_get(report.data, "banner")), "second");
+	expect("banner", "second", 6);
+	assert_true(pack_empty(&other.data));
+	assert_int_equal(report.data.budget, REPORT_BYTES - strlen("banner") - strlen("second") - PACK_NODE);
 	assert_null(report.warnings);
 	report_free(&other);
 }
@@ -206,6 +237,7 @@ int main(void)
 		with_report(values_are_kept_the_last_of_a_key),
 		with_report(warnings_are_for_both_notes_for_the_record),
 		with_report(warnings_have_an_end),
+		with_report(warnings_and_values_have_one_end),
 		with_report(what_is_held_is_shown_when_released),
 		with_report(another_takes_the_place_of_what_was_held),
 	};
