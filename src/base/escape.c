@@ -376,16 +376,22 @@ static bool is_special(unsigned char byte)
 	return (unsigned char)(byte - 0x20) >= 0x7f - 0x20 || byte == '"' || byte == '\\';
 }
 
-size_t json_plain(const char *bytes, size_t length)
+static uint64_t load_eight(const char *bytes)
 {
-	size_t   run = 0;
 	uint64_t eight;
 
-	for (; length - run >= sizeof eight; run += sizeof eight) {
-		memcpy(&eight, bytes + run, sizeof eight);
-		if (any_special(eight))
-			break;
-	}
+	memcpy(&eight, bytes, sizeof eight);
+	return eight;
+}
+
+size_t json_plain(const char *bytes, size_t length)
+{
+	size_t run = 0;
+
+	while (length - run >= 8 && !any_special(load_eight(bytes + run)))
+		run += 8;
+	if (length >= 8 && length - run < 8 && !any_special(load_eight(bytes + length - 8)))
+		return length;
 	while (run < length && !is_special((unsigned char)bytes[run]))
 		run++;
 	return run;

@@ -8,7 +8,7 @@
 /* Encoded here, byte by byte into the record, and not by jansson's encoder: that one wants trees of
  * valid UTF-8, and building them anew took more time than all else that is done for a connection. */
 
-enum { SCHEMA_VERSION = 1, DEPTH = 16 };
+enum { SCHEMA_VERSION = 1, DEPTH = 16, USUAL = 1000 /* bytes of a record */ };
 
 /* --- values ---------------------------------------------------------------------------------- */
 
@@ -320,6 +320,7 @@ bool json_record(struct buffer *out, const struct host *host, const struct outco
 {
 	size_t length = buffer_length(out);
 
+	buffer_grow(out, USUAL);
 	out->refused = false;
 	put_who(out, host, outcome);
 	put_what(out, outcome);

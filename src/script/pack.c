@@ -10,6 +10,7 @@ enum {
 	TYPE = 0x3f, /* in the first byte of a node */
 	PLAIN = 0x40,
 	BROKEN = 0x80,
+	USUAL = 500, /* room for what most probes report */
 };
 
 void pack_init(struct pack *pack, size_t budget)
@@ -152,30 +153,30 @@ void pack_close(struct pack *pack, size_t place)
 
 /* --- members --------------------------------------------------------------------------------- */
 
-/* The key of this member, or the end of all. */
-static const char *find(const struct pack *pack, const char *key)
+/* Where the member with this key begins, or where all end. */
+static size_t find(const struct pack *pack, const char *key)
 {
-	const char *at = pack_first(pack), *end = pack_end(pack);
+	const char *first = pack_first(pack), *at = first;
 	size_t      length = strlen(key);
 
-	while (at < end) {
+	while (at < first + pack->begun) {
 		struct pack_node name, value;
 		const char      *next = pack_read(pack_read(at, &name), &value);
 
 		if (name.length == length && memcmp(name.bytes, key, length) == 0)
-			return at;
+			break;
 		at = next;
 	}
-	return end;
+	return (size_t)(at - first);
 }
 
 bool pack_begin(struct pack *pack, const char *key)
 {
-	const char *older = find(pack, key);
-
-	pack->older = (size_t)(older - pack_first(pack));
+	if (pack_empty(pack))
+		buffer_grow(&pack->bytes, USUAL); /* whether it could is seen when the room is needed */
+	pack->older = find(pack, key);
 	pack->spent = 0;
-	return older == pack_end(pack) ? pack_key(pack, key) : put_text(pack, key, strlen(key));
+	return pack->older == pack->begun ? pack_key(pack, key) : put_text(pack, key, strlen(key));
 }
 
 void pack_cancel(struct pack *pack)
@@ -343,11 +344,11 @@ static json_t *tree_of(const struct pack_node *node)
 json_t *pack_member(const struct pack *pack, const char *key)
 {
 	struct pack_node name, value;
-	const char      *at = find(pack, key);
+	size_t           place = find(pack, key);
 
-	if (at == pack_end(pack))
+	if (place == pack->begun)
 		return NULL;
-	pack_read(pack_read(at, &name), &value);
+	pack_read(pack_read(pack->bytes.bytes + place, &name), &value);
 	return tree_of(&value);
 }
 

@@ -19,7 +19,7 @@ static void print(lua_State *L, struct report *report, int index)
 	size_t      length;
 	const char *text;
 
-	if (lua_type(L, index) != LUA_TSTRING && lua_type(L, index) != LUA_TNUMBER)
+	if (report->wordless || !lua_isstring(L, index))
 		return;
 	lua_pushvalue(L, index);
 	text = lua_tolstring(L, -1, &length);
@@ -70,13 +70,14 @@ static int call(lua_State *L)
 	struct task   *task = wait_owner(L);
 	struct report *report = task->setup.report;
 	const char    *key = check_name(L, 2);
+	int            type = lua_type(L, 4);
 
 	luaL_argcheck(L, lua_gettop(L) >= 3, 3, "a value");
-	luaL_argcheck(L, lua_isnoneornil(L, 4) || lua_isstring(L, 4) || lua_isboolean(L, 4), 4,
+	luaL_argcheck(L, type <= LUA_TNIL || type == LUA_TBOOLEAN || lua_isstring(L, 4), 4,
 	              "text, or false to print nothing");
 	check_key(L, task->setup.script, key);
 	record(L, &report->data, key, 3);
-	print(L, report, lua_isnoneornil(L, 4) || (lua_isboolean(L, 4) && lua_toboolean(L, 4)) ? 3 : 4);
+	print(L, report, type <= LUA_TNIL || (type == LUA_TBOOLEAN && lua_toboolean(L, 4)) ? 3 : 4);
 	return 0;
 }
 

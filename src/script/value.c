@@ -5,7 +5,6 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static bool refuse(struct pack *pack, const char *fault)
@@ -18,12 +17,13 @@ static bool pack_value(lua_State *L, int index, int depth, struct pack *pack);
 
 static bool pack_array(lua_State *L, int index, lua_Integer count, int depth, struct pack *pack)
 {
+	int    element = lua_gettop(L) + 1;
 	size_t place;
 	bool   good = pack_open(pack, PACK_ARRAY, &place);
 
 	for (lua_Integer i = 1; good && i <= count; i++) {
 		lua_rawgeti(L, index, i);
-		good = pack_value(L, lua_gettop(L), depth - 1, pack);
+		good = pack_value(L, element, depth - 1, pack);
 		lua_pop(L, 1);
 	}
 	if (good)
@@ -37,19 +37,23 @@ struct key {
 	int         index;
 };
 
-static int by_text(const void *one, const void *other)
+/* Put it where it belongs among `count` keys that are in order: most tables have three or four. */
+static void insert(struct key *keys, int count, struct key key)
 {
-	return strcmp(((const struct key *)one)->text, ((const struct key *)other)->text);
+	for (; count > 0 && strcmp(key.text, keys[count - 1].text) < 0; count--)
+		keys[count] = keys[count - 1];
+	keys[count] = key;
 }
 
 /* [-0, +n, -] The keys of the table in order, for Lua's own order changes from run to run. They stay on the stack, each
  * with its value, for to make a text anew could raise. Their number, or -1. */
 static int sorted_keys(lua_State *L, int index, struct key keys[VALUE_KEYS], struct pack *pack)
 {
-	int count = 0;
+	int count = 0, top = lua_gettop(L);
 
 	lua_pushnil(L);
 	while (lua_next(L, index) != 0) {
+		top += 2;
 		if (!lua_checkstack(L, 4))
 			pack->fault = "not enough memory";
 		else if (lua_type(L, -2) != LUA_TSTRING)
@@ -57,18 +61,16 @@ static int sorted_keys(lua_State *L, int index, struct key keys[VALUE_KEYS], str
 		else if (count == VALUE_KEYS)
 			pack->fault = "a reported table has more than 256 keys";
 		else {
-			keys[count++] = (struct key){ lua_tostring(L, -2), lua_gettop(L) };
+			insert(keys, count++, (struct key){ lua_tostring(L, -2), top });
 			lua_pushvalue(L, -2);
 			continue;
 		}
 		return -1;
 	}
-	if (count > 1)
-		qsort(keys, (size_t)count, sizeof *keys, by_text);
 	return count;
 }
 
-/* A key ends at its first NUL, and what does is one member. [-0, +0, -] */
+/* A key ends at its first NUL; of those that are the same then, one counts. [-0, +0, -] */
 static bool pack_object(lua_State *L, int index, int depth, struct pack *pack)
 {
 	struct key keys[VALUE_KEYS] __attribute__((uninitialized)); /* clearing 4 KiB each time would cost */
@@ -77,7 +79,7 @@ static bool pack_object(lua_State *L, int index, int depth, struct pack *pack)
 	bool       good = count >= 0 && pack_open(pack, PACK_OBJECT, &place);
 
 	for (int i = 0; good && i < count; i++)
-		if (i + 1 == count || by_text(&keys[i], &keys[i + 1]) != 0)
+		if (i == 0 || strcmp(keys[i].text, keys[i - 1].text) != 0)
 			good = pack_key(pack, keys[i].text) && pack_value(L, keys[i].index, depth - 1, pack);
 	if (good)
 		pack_close(pack, place);

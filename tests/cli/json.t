@@ -248,6 +248,65 @@ def _():
     expect_not_in("good_base64", raw.decode())
 
 
+@test("what is reported stands in the order in which its keys first came, a table's in that of its keys")
+def _():
+    more = """
+    report("second", 1, false)
+    report("third", { z = 1, a = { y = true, b = false }, ["m\\0x"] = 2, [""] = 3 }, false)
+    report("second", { "longer", "than", "before" }, false)
+    report("fourth", {}, false)
+    report("cut", "now a text", false)
+    """
+    _, raw = seen(b"first\n", more)
+    expect_in('"data":{"line":"first","cut":"now a text","second":["longer","than","before"],'
+              '"third":{"":3,"a":{"b":false,"y":true},"m":2,"z":1},"fourth":{}}', raw.decode())
+
+
+@test("of keys that differ only behind a NUL a table has one")
+def _():
+    found, raw = seen(b"first\n", 'report("t", { ["a\\0x"] = 1, ["a\\0y"] = 1, a = 1, b = 2 }, false)')
+    expect(found["data"]["t"], {"a": 1, "b": 2})
+    expect(raw.count(b'"a"'), 1)
+
+
+@test("a report that fails leaves what was there, and takes nothing of what may be reported")
+def _():
+    more = """
+    local much = ("x"):rep(100000)
+    for i = 1, 10 do
+      pcall(report, "line", { much, much, type }, false)
+      pcall(report, "new", { much, much, much }, false)
+      pcall(report, "new", { [1] = much, [2] = { [true] = 1 } }, false)
+    end
+    local ok, fault = pcall(report, "line", { type }, false)
+    report("fault", tostring(fault):match(": (.*)"), false)
+    report("room", #much, false)
+    report("much", much, false)
+    report("more", much, false)
+    """
+    found, _ = seen(b"first\n", more)
+    expect(list(found["data"]), ["line", "cut", "fault", "room", "much", "more"])
+    expect(found["data"]["line"], "first")
+    expect(found["data"]["fault"], "a reported value is neither text, number, boolean nor table")
+
+
+@test("256 KiB may be reported, and what is replaced is not counted")
+def _():
+    more = """
+    for i = 1, 100 do report("much", ("x"):rep(100000 + i), false) end
+    report("much", "", false)
+    -- "much", "line", "cut" and "rest" take their names, each value 8 bytes, and "first" its own.
+    local left = 256 * 1024 - #"much" - #"line" - #"cut" - #"rest" - #"first" - 4 * 8
+    local ok, fault = pcall(report, "rest", ("x"):rep(left + 1), false)
+    report("cut", not ok and fault:find("a probe reports at most 256 KiB", 1, true) ~= nil, false)
+    report("rest", ("x"):rep(left), false)
+    """
+    found, _ = seen(b"first\n", more)
+    expect(list(found["data"]), ["line", "cut", "much", "rest"])
+    expect(found["data"]["cut"], True)
+    expect(len(found["data"]["rest"]), 256 * 1024 - 4 - 4 - 3 - 4 - 5 - 32)
+
+
 @test("the words of a failure are looked at too")
 def _():
     with Server(lambda sock: (sock.recv(1000), sock.sendall(b"\xff\xfe no TLS \x1b\r\n"))) as server:

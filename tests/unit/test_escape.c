@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -599,6 +600,48 @@ static void decodes_what_is_encoded(void **state)
 	}
 }
 
+static bool is_plain(unsigned char byte)
+{
+	return byte >= ' ' && byte <= '~' && byte != '"' && byte != '\\';
+}
+
+/* Each byte at each place of texts of each length, which end where the memory does. */
+static void knows_what_json_takes_as_it_is(void **state)
+{
+	(void)state;
+	for (size_t length = 0; length < 40; length++)
+		for (size_t place = 0; place < length; place++)
+			for (int byte = 0; byte < 256; byte++) {
+				char  *text = malloc(length);
+				size_t run;
+
+				assert_non_null(text);
+				memset(text, byte % 2 ? ' ' : '~', length);
+				text[place] = (char)byte;
+				run = json_plain(text, length);
+				free(text);
+				assert_int_equal(run, is_plain((unsigned char)byte) ? length : place);
+			}
+	assert_int_equal(json_plain("", 0), 0);
+}
+
+/* What stands behind the first byte that is not plain does not count: it may be any. */
+static void ends_at_the_first_that_is_not(void **state)
+{
+	(void)state;
+	seed = 5;
+	for (int round = 0; round < 100000; round++) {
+		char   text[24];
+		size_t length = below(sizeof text + 1), run = 0;
+
+		for (size_t i = 0; i < length; i++)
+			text[i] = (char)(below(8) ? 0x20 + below(0x5f) : below(256));
+		while (run < length && is_plain((unsigned char)text[run]))
+			run++;
+		assert_int_equal(json_plain(text, length), run);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -613,6 +656,8 @@ int main(void)
 		cmocka_unit_test(decodes_every_code_point),
 		cmocka_unit_test(refuses_what_is_not_utf8),
 		cmocka_unit_test(makes_valid_utf8),
+		cmocka_unit_test(knows_what_json_takes_as_it_is),
+		cmocka_unit_test(ends_at_the_first_that_is_not),
 		cmocka_unit_test(encodes_base64),
 		cmocka_unit_test(encodes_hex),
 		cmocka_unit_test(decodes_hex),
