@@ -279,7 +279,7 @@ def _():
       pcall(report, "new", { [1] = much, [2] = { [true] = 1 } }, false)
     end
     local ok, fault = pcall(report, "line", { type }, false)
-    report("fault", tostring(fault):match(": (.*)"), false)
+    report("fault", not ok and fault, false)
     report("room", #much, false)
     report("much", much, false)
     report("more", much, false)
