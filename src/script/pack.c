@@ -274,14 +274,15 @@ const char *pack_read(const char *at, struct pack_node *node)
 {
 	unsigned char first = (unsigned char)*at++;
 
-	node->type = (enum pack_type)(first & TYPE);
-	node->plain = (first & PLAIN) != 0;
-	node->broken = (first & BROKEN) != 0;
+	*node = (struct pack_node){ .type = (enum pack_type)(first & TYPE),
+		                    .plain = first & PLAIN,
+		                    .broken = first & BROKEN,
+		                    .bytes = at };
 	if (node->type >= PACK_TEXT)
 		return read_run(at, node);
 	if (node->type < PACK_INTEGER)
 		return at;
-	memcpy(node->type == PACK_INTEGER ? (void *)&node->integer : &node->real, at, sizeof node->integer);
+	memcpy(&node->integer, at, sizeof node->integer); /* or what has the same place, and as many bytes */
 	return at + sizeof node->integer;
 }
 

@@ -84,8 +84,10 @@ struct pack_node {
 	bool           broken; /* a text: it is not UTF-8; an array: one of its texts is not */
 	size_t         length; /* a text, an array, an object: */
 	const char    *bytes;  /* what it holds */
-	int64_t        integer;
-	double         real;
+	union {
+		int64_t integer;
+		double  real;
+	};
 };
 
 /* The node at `at`; returns where the next one is. */
