@@ -213,6 +213,7 @@ static void put_tree(struct buffer *out, const json_t *tree)
 	struct pack_node node;
 
 	pack_init(&pack, SIZE_MAX);
+	buffer_grow(&pack.bytes, USUAL);
 	if (pack_tree(&pack, tree, DEPTH)) {
 		pack_read(pack_first(&pack), &node);
 		put_node(out, &node);

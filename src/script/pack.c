@@ -154,10 +154,9 @@ void pack_close(struct pack *pack, size_t place)
 /* --- members --------------------------------------------------------------------------------- */
 
 /* Where the member with this key begins, or where all end. */
-static size_t find(const struct pack *pack, const char *key)
+static size_t find(const struct pack *pack, const char *key, size_t length)
 {
 	const char *first = pack_first(pack), *at = first;
-	size_t      length = strlen(key);
 
 	while (at < first + pack->begun) {
 		struct pack_node name, value;
@@ -172,11 +171,13 @@ static size_t find(const struct pack *pack, const char *key)
 
 bool pack_begin(struct pack *pack, const char *key)
 {
+	size_t length = strlen(key);
+
 	if (pack_empty(pack))
 		buffer_grow(&pack->bytes, USUAL); /* whether it could is seen when the room is needed */
-	pack->older = find(pack, key);
+	pack->older = find(pack, key, length);
 	pack->spent = 0;
-	return pack->older == pack->begun ? pack_key(pack, key) : put_text(pack, key, strlen(key));
+	return (pack->older < pack->begun || pack_afford(pack, length)) && put_text(pack, key, length);
 }
 
 void pack_cancel(struct pack *pack)
@@ -345,7 +346,7 @@ static json_t *tree_of(const struct pack_node *node)
 json_t *pack_member(const struct pack *pack, const char *key)
 {
 	struct pack_node name, value;
-	size_t           place = find(pack, key);
+	size_t           place = find(pack, key, strlen(key));
 
 	if (place == pack->begun)
 		return NULL;
