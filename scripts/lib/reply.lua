@@ -20,58 +20,29 @@ local banner = require "banner"
 local farewell = require "farewell"
 
 local LINES = 128
-local SPACE, HYPHEN = 32, 45
 local OVERSIZE = "without end"
 local reply = {}
 
--- The code of a line, and whether the line ends its reply; nil if there is none.
-local function parse(line)
-  local mark = line:byte(4)
-  if mark == nil or mark == SPACE then return line:match("^[1-5]%d%d"), true end
-  if mark == HYPHEN then return line:match("^[1-5]%d%d"), false end
-end
-
--- In a reply of FTP there may be any text up to its last line.
-local function read_free(conn, lines, code)
-  local _, cut = conn:readuntil("^" .. code .. "%f[\0 ]", lines)
-  return cut
-end
-
--- The first line behind lines[from] that has another code, or nil.
-local function stranger(lines, from, code)
-  for i = from + 1, #lines do
-    if lines[i]:find(code, 1, true) ~= 1 then return i end
-  end
-end
-
--- What is wrong with the reply whose first line is lines[from], if anything is; it gets its `code`.
-local function judge(free, lines, from)
-  local code, ended = parse(lines[from])
+-- What is wrong with a reply, if anything is; it gets its `code`. All its lines but the last begin with
+-- `code` and a hyphen, and there are none but the last where that is nil.
+local function judge(free, lines, code)
+  local last, mark = lines[#lines]:match("^([1-5]%d%d)(.?)")
+  local ended = mark == " " or mark == ""
+  code = code or ended and last
   if not code then return "not a reply" end
   lines.code = code
-  if not ended and #lines > from then
-    local strange = not free and stranger(lines, from, code)
-    if strange then
-      for later = strange + 1, #lines do lines[later] = nil end
-      return "not a line of a " .. code .. " reply"
-    end
-    local last, mark = parse(lines[#lines])
-    ended = last == code and mark
-  end
-  if not ended then return OVERSIZE end
+  if ended and last == code then return end
+  return (free or last == code and mark == "-") and OVERSIZE or "not a line of a " .. code .. " reply"
 end
 
 -- Adds the lines of one reply to `lines`, a list or nil. Gives the list, what is wrong, and whether a line was cut.
 local function collect(conn, free, lines)
-  local from = lines and #lines + 1 or 1
-  local cut
-  lines, cut = conn:readwhile("^[1-5]%d%d%-", lines)
-  if free and #lines > from and #lines < LINES then
-    local code = parse(lines[from])
-    local last, ended = parse(lines[#lines])
-    if code and not (ended and last == code) then cut = read_free(conn, lines, code) or cut end
+  local cut, code, another
+  lines, cut, code = conn:readwhile("^([1-5]%d%d)%-", lines)
+  if free and code and #lines < LINES and not lines[#lines]:find("^" .. code .. "%f[\0 ]") then
+    lines, another = conn:readuntil("^" .. code .. "%f[\0 ]", lines)
   end
-  return lines, judge(free, lines, from), cut
+  return lines, judge(free, lines, code), cut or another
 end
 
 local function complain(report, wrong, lines, first)

@@ -3,6 +3,7 @@
 #include "base/nearest.h"
 #include "script/pattern.h"
 #include "script/serve_api.h"
+#include "script/string_api.h"
 #include "script/value.h"
 #include "script/vm.h"
 #include "script/wait.h"
@@ -326,27 +327,75 @@ static int method_readline(lua_State *L)
 /* A list has at most so many lines, and no more than so many bytes before its last one. */
 enum { LIST_LINES = 128, LIST_BYTES = 16 * 1024 };
 
-/* Does the line fit the pattern at slot 2? [-0, +0, e] */
-static bool fits(lua_State *L, const struct line *line)
+/* What readuntil and readwhile have on the stack: what comes from LIST on is what they give. A probe's task waits
+ * in the middle of it, so all that it has to know is there. */
+enum { PATTERN = 2, BYTES, LIST, CUT };
+
+/* [-0, +0, e] Does the line fit the pattern? */
+static bool fits(lua_State *L, const struct line *line, struct pattern_match *match)
 {
 	size_t                length;
-	const char           *pattern = lua_tolstring(L, 2, &length);
+	const char           *pattern = lua_tolstring(L, PATTERN, &length);
 	struct pattern_search search = pattern_search(line->bytes, line->length, pattern, length);
-	struct pattern_match  match;
-	enum pattern_result   result = pattern_find(&search, 0, SIZE_MAX, &vm_of(L)->steps, &match);
+	enum pattern_result   result = pattern_find(&search, 0, SIZE_MAX, &vm_of(L)->steps, match);
 
 	if (result != PATTERN_NONE && result != PATTERN_FOUND)
-		luaL_error(L, "%s", match.fault);
+		luaL_error(L, "%s", match->fault);
 	return result == PATTERN_FOUND;
 }
 
-/* Slots: 1 conn, 2 pattern, 3 list, 4 whether a line that fits is the last, 5 bytes so far, 6 whether a line was cut. */
-static int readlines_step(lua_State *L, struct task *task)
+/* Is the value at `index` this capture of the line? */
+static bool is_capture(lua_State *L, int index, const struct line *line, const struct pattern_capture *capture)
+{
+	size_t      length;
+	const char *text;
+
+	if (capture->length == PATTERN_POSITION)
+		return lua_tointeger(L, index) == (lua_Integer)capture->start + 1;
+	text = lua_tolstring(L, index, &length);
+	return (size_t)capture->length == length && memcmp(line->bytes + capture->start, text, length) == 0;
+}
+
+/* Does the line have the captures that stand behind CUT? */
+static bool has_captures(lua_State *L, const struct line *line, const struct pattern_match *match)
+{
+	for (size_t i = 0; i < match->count; i++)
+		if (!is_capture(L, CUT + 1 + (int)i, line, &match->captures[i]))
+			return false;
+	return true;
+}
+
+/* [-0, +n, e] Is the line the last one of the list? */
+static bool is_last(lua_State *L, const struct line *line, bool until, bool first)
+{
+	struct pattern_match match;
+
+	if (!fits(L, line, &match))
+		return !until;
+	if (!until && !first)
+		return !has_captures(L, line, &match);
+	string_api_push_captures(L, line->bytes, &match);
+	return until;
+}
+
+/* [-0, +0, e] Put the line into the list, as its element `place`. */
+static void add_line(lua_State *L, const struct line *line, lua_Integer place)
+{
+	lua_pushlstring(L, line->bytes, line->length);
+	lua_rawseti(L, LIST, place);
+	if (line->cut) {
+		lua_pushboolean(L, true);
+		lua_replace(L, CUT);
+	}
+}
+
+/* Read lines into the list, up to the first that fits (`until`) or does not, or until the list is full. */
+static int read_lines(lua_State *L, struct task *task, bool until)
 {
 	struct conn *conn = check_open(L);
-	bool         until = lua_toboolean(L, 4), last;
-	lua_Integer  count = (lua_Integer)lua_rawlen(L, 3), bytes = lua_tointeger(L, 5);
+	lua_Integer  count = (lua_Integer)lua_rawlen(L, LIST), bytes = lua_tointeger(L, BYTES);
 	struct line  line;
+	bool         first, last;
 
 	do {
 		enum io result;
@@ -356,52 +405,57 @@ static int readlines_step(lua_State *L, struct task *task)
 		vm_go_on(task->setup.vm, L);
 		if (result != IO_DONE) {
 			lua_pushinteger(L, bytes);
-			lua_replace(L, 5);
+			lua_replace(L, BYTES);
 			return not_done(L, task, conn, result);
 		}
 		note_first(task, conn, &line, true);
 		conn_begun(conn, true);
-		lua_pushlstring(L, line.bytes, line.length);
-		lua_rawseti(L, 3, ++count);
-		bytes += (lua_Integer)line.length;
-		if (line.cut) {
-			lua_pushboolean(L, true);
-			lua_replace(L, 6);
-		}
-		last = fits(L, &line) == until;
+		add_line(L, &line, ++count);
+		first = bytes < 0;
+		bytes += (lua_Integer)line.length + first;
+		last = is_last(L, &line, until, first);
 	} while (!last && count < LIST_LINES && bytes < LIST_BYTES);
-	lua_pushvalue(L, 3);
-	lua_pushvalue(L, 6);
-	return 2;
+	return lua_gettop(L) - BYTES;
+}
+
+static int readuntil_step(lua_State *L, struct task *task)
+{
+	return read_lines(L, task, true);
+}
+
+static int readwhile_step(lua_State *L, struct task *task)
+{
+	return read_lines(L, task, false);
 }
 
 /* conn:readuntil(pattern [, list [, seconds]]), and readwhile. */
-static int read_lines(lua_State *L, bool until)
+static int run_read_lines(lua_State *L, wait_step *step)
 {
 	double seconds = check_seconds(L, 4, reply_timeout(L));
 
-	luaL_checkstring(L, 2);
+	luaL_checkstring(L, PATTERN);
 	conn_begun(check_open(L), false);
 	lua_settop(L, 3);
 	if (lua_isnil(L, 3)) {
-		lua_createtable(L, 4, 0);
-		lua_replace(L, 3);
+		lua_createtable(L, 4, 1);
+	} else {
+		luaL_checktype(L, 3, LUA_TTABLE);
+		lua_pushvalue(L, 3);
 	}
-	luaL_checktype(L, 3, LUA_TTABLE);
-	lua_pushboolean(L, until);
-	lua_pushinteger(L, 0);
+	lua_pushinteger(L, -1); /* no line yet */
+	lua_replace(L, BYTES);
 	lua_pushboolean(L, false);
-	return wait_run(L, readlines_step, seconds);
+	return wait_run(L, step, seconds);
 }
 
 static int method_readuntil(lua_State *L)
 {
-	return read_lines(L, true);
+	return run_read_lines(L, readuntil_step);
 }
 
 static int method_readwhile(lua_State *L)
 {
-	return read_lines(L, false);
+	return run_read_lines(L, readwhile_step);
 }
 
 static int read_step(lua_State *L, struct task *task)

@@ -60,13 +60,12 @@ static size_t check_start(lua_State *L, size_t length)
 /* --- captures -------------------------------------------------------------------------------- */
 
 /* [-0, +1, e] Capture `index`, from 0; the whole match where there are no captures. */
-static void push_capture(lua_State *L, const struct pattern_search *search, const struct pattern_match *match,
-                         size_t index)
+static void push_capture(lua_State *L, const char *subject, const struct pattern_match *match, size_t index)
 {
 	const struct pattern_capture *capture = &match->captures[index];
 
 	if (match->count == 0 && index == 0)
-		lua_pushlstring(L, search->subject + match->start, match->end - match->start);
+		lua_pushlstring(L, subject + match->start, match->end - match->start);
 	else if (index >= match->count)
 		luaL_error(L, "invalid capture index %%%d", (int)index + 1);
 	else if (capture->length == PATTERN_OPEN)
@@ -74,23 +73,25 @@ static void push_capture(lua_State *L, const struct pattern_search *search, cons
 	else if (capture->length == PATTERN_POSITION)
 		lua_pushinteger(L, (lua_Integer)capture->start + 1);
 	else
-		lua_pushlstring(L, search->subject + capture->start, (size_t)capture->length);
+		lua_pushlstring(L, subject + capture->start, (size_t)capture->length);
 }
 
-/* [-0, +n, e] */
-static int push_captures(lua_State *L, const struct pattern_search *search, const struct pattern_match *match,
-                         size_t count)
+int string_api_push_captures(lua_State *L, const char *subject, const struct pattern_match *match)
 {
-	luaL_checkstack(L, (int)count, "too many captures");
-	for (size_t i = 0; i < count; i++)
-		push_capture(L, search, match, i);
-	return (int)count;
+	if (match->count > 0)
+		luaL_checkstack(L, (int)match->count, "too many captures");
+	for (size_t i = 0; i < match->count; i++)
+		push_capture(L, subject, match, i);
+	return (int)match->count;
 }
 
 /* [-0, +n, e] All captures, or the whole match where there are none. */
-static int push_results(lua_State *L, const struct pattern_search *search, const struct pattern_match *match)
+static int push_results(lua_State *L, const char *subject, const struct pattern_match *match)
 {
-	return push_captures(L, search, match, match->count > 0 ? match->count : 1);
+	if (match->count > 0)
+		return string_api_push_captures(L, subject, match);
+	push_capture(L, subject, match, 0);
+	return 1;
 }
 
 /* --- find and match -------------------------------------------------------------------------- */
@@ -134,7 +135,7 @@ static int find(lua_State *L)
 		lua_pushnil(L);
 		return 1;
 	}
-	return push_range(L, match.start, match.end) + push_captures(L, &search, &match, match.count);
+	return push_range(L, match.start, match.end) + string_api_push_captures(L, search.subject, &match);
 }
 
 /* string.match(s, pattern [, init]) */
@@ -145,7 +146,7 @@ static int match(lua_State *L)
 	struct pattern_match  found;
 
 	if (start <= search.length && find_next(L, &search, start, SIZE_MAX, &found))
-		return push_results(L, &search, &found);
+		return push_results(L, search.subject, &found);
 	lua_pushnil(L);
 	return 1;
 }
@@ -178,7 +179,7 @@ static int next_match(lua_State *L)
 		return 0;
 	set_upvalue(L, NEXT, found.end);
 	set_upvalue(L, LAST, found.end);
-	return push_results(L, &search, &found);
+	return push_results(L, search.subject, &found);
 }
 
 /* string.gmatch(s, pattern [, init]): a '^' is no anchor here */
@@ -214,7 +215,7 @@ static void add_escape(lua_State *L, const struct substitution *work, luaL_Buffe
 	} else if (letter == '0') {
 		luaL_addlstring(result, work->search.subject + match->start, match->end - match->start);
 	} else if (letter >= '1' && letter <= '9') {
-		push_capture(L, &work->search, match, (size_t)(letter - '1'));
+		push_capture(L, work->search.subject, match, (size_t)(letter - '1'));
 		luaL_addvalue(result);
 	} else {
 		luaL_error(L, "invalid use of '%%' in replacement string");
@@ -243,9 +244,9 @@ static void ask(lua_State *L, const struct substitution *work)
 {
 	if (lua_type(L, 3) == LUA_TFUNCTION) {
 		lua_pushvalue(L, 3);
-		lua_call(L, push_results(L, &work->search, &work->match), 1);
+		lua_call(L, push_results(L, work->search.subject, &work->match), 1);
 	} else {
-		push_capture(L, &work->search, &work->match, 0);
+		push_capture(L, work->search.subject, &work->match, 0);
 		lua_gettable(L, 3);
 	}
 }
