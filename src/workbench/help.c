@@ -26,16 +26,19 @@ static const struct entry entries[] = {
 	{ "readuntil", "conn:readuntil(pattern [, list [, seconds]])",
 	  "Lines up to the first that fits the pattern, that one too, as a list. They join `list` where "
 	  "there is one, which "
-	  "also has those that came before an error. A second result is `true` if a line was cut. It ends "
-	  "early when the list "
+	  "also has those that came before an error. A second result is `true` if a line was cut; "
+	  "behind it come the pattern's captures in the last line. It ends early when the list "
 	  "has 128 lines or 16 KiB have come: the last line tells.",
 	  "conn",
 	  "@param pattern string\n@param list? string[]\n@param seconds? number\n@return string[] "
-	  "lines\n@return true? cut" },
+	  "lines\n@return true? cut\n@return string|integer? ..." },
 	{ "readwhile", "conn:readwhile(pattern [, list [, seconds]])",
-	  "The same up to the first line that does not fit.", "conn",
+	  "The same up to the first line that does not fit, or has other captures than the first: "
+	  "`\"^(%d%d%d)%-\"` goes on while the code stays the same. The captures given are those of the first line, "
+	  "none if it does not fit.",
+	  "conn",
 	  "@param pattern string\n@param list? string[]\n@param seconds? number\n@return string[] "
-	  "lines\n@return true? cut" },
+	  "lines\n@return true? cut\n@return string|integer? ..." },
 	{ "read", "conn:read([n [, seconds]])",
 	  "Exactly n bytes, at most 65,536. Without n: what has arrived, at least one byte.", "conn",
 	  "@param n? integer\n@param seconds? number\n@return string bytes" },

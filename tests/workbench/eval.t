@@ -248,6 +248,28 @@ def _():
 
 # --- connections -----------------------------------------------------------------------------------------------------
 
+@test("lines are read while they fit and have the captures of the first, or until one fits: its captures are given")
+def _():
+    def read_of(words, call):
+        """What the call on a connection on which these words come, one by one, gives; then what is still to be read."""
+        written = " ".join(f"a:write({part}) scan.sleep(0.01)" for part in words.split("|"))
+        return out(f"""
+            local a, b = scan.pair()
+            scan.spawn(function() {written} a:close() end)
+            local function show(lines, ...) print(table.concat(lines, ","), ...) end
+            show(b:{call}) print(select(2, pcall(b.readline, b)))""").split("\n")[:2]
+
+    codes = """'^(%d%d%d)%-'"""
+    expect(read_of("'220-a\\n220-b\\n220 c\\nd\\n'", f"readwhile({codes})"), ["220-a,220-b,220 c\tfalse\t220", "d"])
+    expect(read_of("'220-a\\n'|'220-b\\n22'|'1-c\\n220 d\\n'", f"readwhile({codes})"), ["220-a,220-b,221-c\tfalse\t220", "220 d"])
+    expect(read_of("'220-a\\n'|'221-b\\n220 c\\nd\\n'", "readwhile('^%d%d%d%-')"), ["220-a,221-b,220 c\tfalse", "d"])
+    expect(read_of("'220 c\\n220-d\\n'", f"readwhile({codes})"), ["220 c\tfalse", "220-d"])
+    expect(read_of("'a=1\\n'|'b=1\\naa=1\\n'|'c=1\\n'", "readwhile('^%a+()=(.)')"), ["a=1,b=1,aa=1\tfalse\t2\t1", "c=1"])
+    expect(read_of("'a1\\nb2\\n'|'x\\n-3()\\ny\\n'", "readuntil('^()(%p)(%d)')"), ["a1,b2,x,-3()\tfalse\t1\t-\t3", "y"])
+    expect(read_of("'220-a\\n'|'220-b\\n220 c\\nd\\n'", f"readwhile({codes}, {{'220-x', '99'}})"),
+           ["220-x,99,220-a,220-b,220 c\tfalse\t220", "d"])
+
+
 @test("scan.pair, and who closes wakes who waits")
 def _():
     expect(out("local a, b = scan.pair() a:write('x\\ny') print(b:readline()) print(b:read()) a:close() print(pcall(b.read, b))"),
