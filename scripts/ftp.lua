@@ -9,7 +9,7 @@ local function ask_for_tls(conn, report)
   local answer = reply.ask(conn, report, "AUTH TLS", FREE)
   if not answer then return false end
   if answer.code == "234" then return starttls.upgrade(conn, report) end
-  starttls.refused(report, table.concat(answer, "\n"))
+  starttls.refused(report, reply.text(answer))
   return answer.code ~= "421"
 end
 

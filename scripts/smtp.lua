@@ -15,19 +15,18 @@ local function literal(conn)
 end
 
 local function is_good(answer)
-  return answer.code and answer.code:sub(1, 1) == "2"
+  return answer.code and answer.code >= "200" and answer.code < "300"
 end
 
 -- Records what the answer to EHLO lists; true if STARTTLS is there.
 local function read_extensions(answer, report)
-  local list, found = {}, false
-  for i = 1, #answer do
-    local line = answer[i]:sub(5)
-    if i > 1 then list[i - 1] = line end
-    found = found or line:find(STARTTLS) ~= nil
+  local list, found = { table.unpack(answer, 2) }, answer[1]:find(STARTTLS, 5)
+  for i = 1, #list do
+    found = found or list[i]:find(STARTTLS, 5)
+    list[i] = list[i]:sub(5)
   end
   if #list > 0 then report("extensions", list, false) end
-  return found
+  return found ~= nil
 end
 
 -- Asks for TLS; false if there is nothing more to be said.
@@ -35,7 +34,7 @@ local function ask_for_tls(conn, report, offered)
   local answer = starttls.ask(report, offered, reply.ask, conn, report, "STARTTLS")
   if not answer then return false end
   if answer.code == "220" then return starttls.upgrade(conn, report, offered) end
-  starttls.refused(report, table.concat(answer, "\n"), offered)
+  starttls.refused(report, reply.text(answer), offered)
   return answer.code ~= "421"
 end
 
@@ -54,12 +53,12 @@ local function converse(conn, report, args)
   local name = args.ehlo or literal(conn)
   local hello, lines = ask_for_extensions(conn, report, name)
   local offered = is_good(lines) and read_extensions(lines, report) or false
-  if hello and hello.code:sub(1, 1) == "5" then hello = reply.ask(conn, report, "HELO " .. name) end
+  if hello and hello.code >= "500" then hello = reply.ask(conn, report, "HELO " .. name) end
   if not hello then return false end
-  if hello.code == "421" then banner.refused(report, table.concat(hello, "\n")) end
+  if hello.code == "421" then banner.refused(report, reply.text(hello)) end
   if conn.tls then return hello.code ~= "421" end
   if offered or args.try_hidden and is_good(hello) then return ask_for_tls(conn, report, offered) end
-  starttls.absent(report, not is_good(hello) and table.concat(hello, "\n") or nil)
+  starttls.absent(report, not is_good(hello) and reply.text(hello) or nil)
   return hello.code ~= "421"
 end
 

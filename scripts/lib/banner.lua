@@ -46,12 +46,9 @@ end
 
 -- A last line of nothing but its code, "220" after "220-...", is not worth printing.
 function banner.record(report, lines)
+  if #lines <= 1 then return lines[1] and report("banner", lines[1]) end
   local text = table.concat(lines, "\n")
-  if #lines == 1 then
-    report("banner", text)
-  elseif #lines > 1 then
-    report("banner", text, lines[#lines]:find("^%d%d%d ?$") and table.concat(lines, "\n", 1, #lines - 1) or text)
-  end
+  report("banner", text, lines[#lines]:find("^%d%d%d ?$") and table.concat(lines, "\n", 1, #lines - 1) or text)
 end
 
 function banner.cut(report)

@@ -14,6 +14,8 @@
 -- reply.read(conn, report [, free]) -> reply, lines
 -- reply.ask(conn, report, command [, free]) -> reply, lines
 --   The next reply; the reply to a command. `lines` is the reply, or what was good of one that came to no end.
+-- reply.text(reply)
+--   All its lines as one text.
 -- reply.quit(conn)
 --   QUIT and its reply.
 local banner = require "banner"
@@ -59,7 +61,7 @@ local function collect_greeting(conn, free, lines)
     local another
     lines, wrong, another = collect(conn, free, lines)
     cut = cut or another
-    local more = not wrong and lines.code:sub(1, 1) == "1"
+    local more = not wrong and lines.code < "200"
     if more and #lines >= LINES then wrong = OVERSIZE end
   until wrong or not more
   return wrong, cut
@@ -73,7 +75,7 @@ function reply.greeting(conn, report, free)
   if not ok then error(wrong, 0) end
   if cut then banner.cut(report) end
   if wrong then return complain(report, wrong, lines, #lines == 1) end
-  if lines.code:find("^[45]") then banner.refused(report, table.concat(lines, "\n")) end
+  if lines.code >= "400" then banner.refused(report, reply.text(lines)) end
   return lines
 end
 
@@ -89,6 +91,10 @@ function reply.ask(conn, report, command, free)
   banner.early(conn, report)
   conn:write(command, "\r\n")
   return reply.read(conn, report, free)
+end
+
+function reply.text(lines)
+  return lines[2] and table.concat(lines, "\n") or lines[1]
 end
 
 function reply.quit(conn)

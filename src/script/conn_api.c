@@ -747,17 +747,19 @@ static int push_fact(lua_State *L, const struct handle *handle, enum fact fact)
 	}
 }
 
-/* conn.name. Upvalue 1 has all names: a method stands there itself, a fact as its number. */
+/* conn.name, which only a handle leads to. Upvalue 1 has all names: a method stands there itself, a fact as its
+ * number. */
 static int conn_index(lua_State *L)
 {
-	struct handle *handle = check_type(L);
+	struct handle *handle;
 	int            type;
 
-	luaL_checktype(L, 2, LUA_TSTRING);
 	lua_pushvalue(L, 2);
 	type = lua_rawget(L, lua_upvalueindex(1));
 	if (type == LUA_TFUNCTION)
 		return 1;
+	handle = lua_touserdata(L, 1);
+	luaL_checktype(L, 2, LUA_TSTRING);
 	if (!handle->conn)
 		return luaL_error(L, "conn is closed");
 	if (type != LUA_TNUMBER)
