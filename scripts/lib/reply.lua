@@ -25,16 +25,21 @@ local LINES = 128
 local OVERSIZE = "without end"
 local reply = {}
 
+-- The code of a line that is the last of a reply, or nil.
+local function ending(line)
+  return line:match("^([1-5]%d%d) ") or line:match("^([1-5]%d%d)$")
+end
+
 -- What is wrong with a reply, if anything is; it gets its `code`. All its lines but the last begin with
 -- `code` and a hyphen, and there are none but the last where that is nil.
 local function judge(free, lines, code)
-  local last, mark = lines[#lines]:match("^([1-5]%d%d)(.?)")
-  local ended = mark == " " or mark == ""
-  code = code or ended and last
-  if not code then return "not a reply" end
+  local last = lines[#lines]
+  local ended = ending(last)
+  code = code or ended
   lines.code = code
-  if ended and last == code then return end
-  return (free or last == code and mark == "-") and OVERSIZE or "not a line of a " .. code .. " reply"
+  if not code then return "not a reply" end
+  if ended == code then return end
+  return (free or last:match("^(...)%-") == code) and OVERSIZE or "not a line of a " .. code .. " reply"
 end
 
 -- Adds the lines of one reply to `lines`, a list or nil. Gives the list, what is wrong, and whether a line was cut.
