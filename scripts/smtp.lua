@@ -22,8 +22,9 @@ end
 local function read_extensions(answer, report)
   local list, found = { table.unpack(answer, 2) }, answer[1]:find(STARTTLS, 5)
   for i = 1, #list do
-    found = found or list[i]:find(STARTTLS, 5)
-    list[i] = list[i]:sub(5)
+    local line = list[i]:sub(5)
+    list[i] = line
+    found = found or line:find(STARTTLS)
   end
   if #list > 0 then report("extensions", list, false) end
   return found ~= nil

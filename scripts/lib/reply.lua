@@ -25,31 +25,28 @@ local LINES = 128
 local OVERSIZE = "without end"
 local reply = {}
 
--- The code of a line that is the last of a reply, or nil.
-local function ending(line)
-  return line:match("^([1-5]%d%d) ") or line:match("^([1-5]%d%d)$")
+-- What is wrong with a reply that does not end as it should. All its lines but the last have this code.
+local function fault_of(lines, free, code)
+  if not code then return "not a reply" end
+  if free or lines[#lines]:match("^(...)%-") == code then return OVERSIZE end
+  return "not a line of a " .. code .. " reply"
 end
 
--- What is wrong with a reply, if anything is; it gets its `code`. All its lines but the last begin with
--- `code` and a hyphen, and there are none but the last where that is nil.
-local function judge(free, lines, code)
+-- Adds the lines of one reply to `lines`, a list or nil, which gets their `code`. Gives the list, what is wrong, and
+-- whether a line was cut.
+local function collect(conn, free, lines)
+  local cut, code
+  lines, cut, code = conn:readwhile("^([1-5]%d%d)%-", lines)
   local last = lines[#lines]
-  local ended = ending(last)
+  local ended = last:match("^([1-5]%d%d) ") or last:match("^([1-5]%d%d)$")
+  if free and code and ended ~= code and #lines < LINES then
+    local another
+    lines, another, ended = conn:readuntil("^(" .. code .. ")%f[\0 ]", lines)
+    cut = cut or another
+  end
   code = code or ended
   lines.code = code
-  if not code then return "not a reply" end
-  if ended == code then return end
-  return (free or last:match("^(...)%-") == code) and OVERSIZE or "not a line of a " .. code .. " reply"
-end
-
--- Adds the lines of one reply to `lines`, a list or nil. Gives the list, what is wrong, and whether a line was cut.
-local function collect(conn, free, lines)
-  local cut, code, another
-  lines, cut, code = conn:readwhile("^([1-5]%d%d)%-", lines)
-  if free and code and #lines < LINES and not lines[#lines]:find("^" .. code .. "%f[\0 ]") then
-    lines, another = conn:readuntil("^" .. code .. "%f[\0 ]", lines)
-  end
-  return lines, judge(free, lines, code), cut or another
+  return lines, (not code or ended ~= code) and fault_of(lines, free, code), cut
 end
 
 local function complain(report, wrong, lines, first)
@@ -93,7 +90,7 @@ function reply.read(conn, report, free)
 end
 
 function reply.ask(conn, report, command, free)
-  banner.early(conn, report)
+  if conn.unread > 0 then banner.early(conn, report) end
   conn:write(command, "\r\n")
   return reply.read(conn, report, free)
 end
