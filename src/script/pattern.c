@@ -190,7 +190,7 @@ static inline bool takes(struct matcher *m, unsigned char byte, const char *p, c
 	case '.':
 		return true;
 	case '%':
-		return escape_takes(byte, p[1]);
+		return p[1] == 'd' ? is_digit(byte) : escape_takes(byte, p[1]);
 	case '[':
 		return set_takes(m, byte, p, end);
 	default:
@@ -241,14 +241,39 @@ static inline struct choice *open_choice(struct matcher *m, enum kind kind)
 	return &choices[m->open++];
 }
 
+static inline bool repeats(char byte)
+{
+	return byte == '*' || byte == '+' || byte == '-' || byte == '?';
+}
+
+/* Can what stands at `p` only go on with the byte that is written there? */
+static bool is_literal(const struct matcher *m, const char *p)
+{
+	if (p == m->pattern_end || strchr("().%[$", *p)) /* a NUL is among them */
+		return false;
+	return p + 1 == m->pattern_end || p[1] == '+' || !repeats(p[1]);
+}
+
+/* Give back one byte, or at once as many as it takes to come to one with which the match can go on. */
+static struct place give_back(struct matcher *m, struct choice *choice)
+{
+	const char *from = choice->now, *next = choice->next;
+	bool        literal = is_literal(m, next);
+
+	while (choice->now-- > choice->least)
+		if (!literal || *choice->now == *next)
+			return spend(m, (size_t)(from - choice->now) / 16) ? (struct place){ choice->now, next }
+			                                                   : stuck;
+	spend(m, (size_t)(from - choice->least) / 16);
+	return stuck;
+}
+
 /* Where to go on with the topmost choice made another way; stuck if there is no other. */
 static struct place change(struct matcher *m, struct choice *choice)
 {
 	switch (choice->kind) {
 	case GREEDY:
-		if (choice->now-- == choice->least)
-			return stuck;
-		return (struct place){ choice->now, choice->next };
+		return give_back(m, choice);
 	case LAZY:
 		if (choice->now == m->subject_end ||
 		    !takes(m, (unsigned char)*choice->now, choice->item, choice->next - 1))
@@ -319,11 +344,6 @@ static struct place repeat(struct matcher *m, struct place at, const char *end)
 	choice->item = at.p;
 	choice->next = end + 1;
 	return (struct place){ at.s, end + 1 };
-}
-
-static inline bool repeats(char byte)
-{
-	return byte == '*' || byte == '+' || byte == '-' || byte == '?';
 }
 
 static inline struct place single(struct matcher *m, struct place at)

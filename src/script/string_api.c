@@ -48,7 +48,7 @@ static struct pattern_search check_search(lua_State *L)
 /* Where to begin, from argument 3, in bytes from the first; past the end: anything longer than `length`. */
 static size_t check_start(lua_State *L, size_t length)
 {
-	lua_Integer init = luaL_optinteger(L, 3, 1);
+	lua_Integer init = lua_gettop(L) < 3 ? 1 : luaL_optinteger(L, 3, 1);
 
 	if (init > 0)
 		return (size_t)init - 1;

@@ -135,21 +135,26 @@ static int fail_late(lua_State *L, struct task *task)
 	return conn_api_raise_failure(L, &failure, task->wait.conn);
 }
 
-/* The only continuation: `context` is the step. */
-static int go_on(lua_State *L, int status, lua_KContext context)
-{
-	struct task *task = wait_task(L);
-	wait_step   *step = (wait_step *)context;
-	int          results = step(L, task);
+static int go_on(lua_State *L, int status, lua_KContext context);
 
-	(void)status;
+static int try(lua_State *L, struct task *task, wait_step *step)
+{
+	int results = step(L, task);
+
 	if (is_late(task) && (results == WAIT || (task->wait.expired && !task->wait.conn)))
 		return fail_late(L, task);
 	if (results != WAIT)
 		return results;
 	if (task->wait.expired && task->wait.conn)
 		return overdue(L, task);
-	return lua_yieldk(L, 0, context, go_on);
+	return lua_yieldk(L, 0, (lua_KContext)step, go_on);
+}
+
+/* The only continuation: `context` is the step. */
+static int go_on(lua_State *L, int status, lua_KContext context)
+{
+	(void)status;
+	return try(L, wait_task(L), (wait_step *)context);
 }
 
 void wait_renew(struct task *task, double seconds)
@@ -170,5 +175,5 @@ int wait_run(lua_State *L, wait_step *step, double seconds)
 		    L, "cannot wait here: inside require, a callback of table.sort or string.gsub, a "
 		       "metamethod called from C, or while closing");
 	wait_renew(task, seconds);
-	return go_on(L, LUA_OK, (lua_KContext)step);
+	return try(L, task, step);
 }
