@@ -248,18 +248,31 @@ static struct conn *check_open(lua_State *L)
 	return check_handle(L)->conn;
 }
 
-/* Seconds at `index`, or the default where there are none. */
-static double check_seconds(lua_State *L, int index, double otherwise)
+/* For steps: the call has made sure whose handle it is, but while it waited another task may have closed it. */
+static struct handle *still_open(lua_State *L)
 {
-	double seconds = luaL_optnumber(L, index, otherwise);
+	struct handle *handle = lua_touserdata(L, 1);
 
-	luaL_argcheck(L, seconds >= 0 && seconds <= 86400, index, "seconds from 0 to 86400");
-	return seconds;
+	if (!handle->conn)
+		luaL_error(L, "conn is closed");
+	return handle;
 }
 
 static double reply_timeout(lua_State *L)
 {
 	return wait_task(L)->setup.reply_timeout;
+}
+
+/* Seconds at `index`, or the reply timeout where there are none. */
+static double check_seconds(lua_State *L, int index)
+{
+	double otherwise = reply_timeout(L), seconds;
+
+	if (lua_gettop(L) < index)
+		return otherwise;
+	seconds = luaL_optnumber(L, index, otherwise);
+	luaL_argcheck(L, seconds >= 0 && seconds <= 86400, index, "seconds from 0 to 86400");
+	return seconds;
 }
 
 /* Wait for what the try wants, or raise why it failed. [-0, +0, e] */
@@ -297,7 +310,7 @@ static void note_first(struct task *task, const struct conn *conn, const struct 
 
 static int readline_step(lua_State *L, struct task *task)
 {
-	struct conn *conn = check_open(L);
+	struct conn *conn = still_open(L)->conn;
 	struct line  line;
 	enum io      result;
 
@@ -317,7 +330,7 @@ static int readline_step(lua_State *L, struct task *task)
 
 static int method_readline(lua_State *L)
 {
-	double seconds = check_seconds(L, 2, reply_timeout(L));
+	double seconds = check_seconds(L, 2);
 
 	conn_begun(check_open(L), false);
 	lua_settop(L, 1);
@@ -392,7 +405,7 @@ static void add_line(lua_State *L, const struct line *line, lua_Integer place)
 /* Read lines into the list, up to the first that fits (`until`) or does not, or until the list is full. */
 static int read_lines(lua_State *L, struct task *task, bool until)
 {
-	struct conn *conn = check_open(L);
+	struct conn *conn = still_open(L)->conn;
 	lua_Integer  count = (lua_Integer)lua_rawlen(L, LIST), bytes = lua_tointeger(L, BYTES);
 	struct line  line;
 	bool         first, last;
@@ -431,7 +444,7 @@ static int readwhile_step(lua_State *L, struct task *task)
 /* conn:readuntil(pattern [, list [, seconds]]), and readwhile. */
 static int run_read_lines(lua_State *L, wait_step *step)
 {
-	double seconds = check_seconds(L, 4, reply_timeout(L));
+	double seconds = check_seconds(L, 4);
 
 	luaL_checkstring(L, PATTERN);
 	conn_begun(check_open(L), false);
@@ -460,7 +473,7 @@ static int method_readwhile(lua_State *L)
 
 static int read_step(lua_State *L, struct task *task)
 {
-	struct conn *conn = check_open(L);
+	struct conn *conn = still_open(L)->conn;
 	struct line  bytes;
 	enum io      result = conn_read(conn, (size_t)lua_tointeger(L, 2), &bytes);
 
@@ -473,7 +486,7 @@ static int read_step(lua_State *L, struct task *task)
 
 static int method_read(lua_State *L)
 {
-	double      seconds = check_seconds(L, 3, reply_timeout(L));
+	double      seconds = check_seconds(L, 3);
 	lua_Integer count = luaL_optinteger(L, 2, 0);
 
 	luaL_argcheck(L, lua_isnoneornil(L, 2) || (count >= 1 && count <= CONN_RECEIVED), 2,
@@ -486,7 +499,7 @@ static int method_read(lua_State *L)
 
 static int write_step(lua_State *L, struct task *task)
 {
-	struct handle *handle = check_handle(L);
+	struct handle *handle = still_open(L);
 	size_t         length;
 	const char    *bytes = lua_tolstring(L, 2, &length);
 	enum io        result = conn_write(handle->conn, bytes, length);
