@@ -358,7 +358,8 @@ static bool fits(lua_State *L, const struct line *line, struct pattern_match *ma
 }
 
 /* Is the value at `index` this capture of the line? */
-static bool is_capture(lua_State *L, int index, const struct line *line, const struct pattern_capture *capture)
+static bool is_capture(lua_State *L, int index, const struct line *line,
+                       const struct pattern_capture *capture)
 {
 	size_t      length;
 	const char *text;

@@ -262,8 +262,9 @@ static struct place give_back(struct matcher *m, struct choice *choice)
 
 	while (choice->now-- > choice->least)
 		if (!literal || *choice->now == *next)
-			return spend(m, (size_t)(from - choice->now) / 16) ? (struct place){ choice->now, next }
-			                                                   : stuck;
+			return spend(m, (size_t)(from - choice->now) / 16)
+			           ? (struct place){ choice->now, next }
+			           : stuck;
 	spend(m, (size_t)(from - choice->least) / 16);
 	return stuck;
 }

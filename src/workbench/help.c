@@ -34,7 +34,8 @@ static const struct entry entries[] = {
 	  "lines\n@return true? cut\n@return string|integer? ..." },
 	{ "readwhile", "conn:readwhile(pattern [, list [, seconds]])",
 	  "The same up to the first line that does not fit, or has other captures than the first: "
-	  "`\"^(%d%d%d)%-\"` goes on while the code stays the same. The captures given are those of the first line, "
+	  "`\"^(%d%d%d)%-\"` goes on while the code stays the same. The captures given are those of the "
+	  "first line, "
 	  "none if it does not fit.",
 	  "conn",
 	  "@param pattern string\n@param list? string[]\n@param seconds? number\n@return string[] "
