@@ -35,8 +35,10 @@ end
 -- Adds the lines of one reply to `lines`, a list or nil, which gets their `code`. Gives the list, what is wrong, and
 -- whether a line was cut.
 local function collect(conn, free, lines)
+  local before = free and lines and #lines or 0
   local cut, code
-  lines, cut, code = conn:readwhile("^([1-5]%d%d)%-", lines)
+  lines, cut, code = conn:readwhile(free and "^[1-5]%d%d%-" or "^([1-5]%d%d)%-", lines)
+  if free then code = lines[before + 1]:match("^([1-5]%d%d)%-") end
   local last = lines[#lines]
   local ended = last:match("^([1-5]%d%d) ") or last:match("^([1-5]%d%d)$")
   if free and code and ended ~= code and #lines < LINES then
