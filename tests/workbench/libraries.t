@@ -189,6 +189,17 @@ print(answer.code, #answer, answer[2])
 print(#select(2, reply.read(conn, report)))
 """, "250\t2\t250 two", "warn not-protocol\tnot a line of a 251 reply: 252 code", "1")
 
+prints("a reply ends with its code, alone or with words behind it, and with nothing else", r"""
+local reply = require "reply"
+for _, text in ipairs { "250-a\n250\n", "250-a\n250x\n", "250x\n", "250-a\n25\n", ("250-a\n"):rep(200), "250\n250 b\n" } do
+  local answer, lines = reply.read(served(text), report)
+  print(answer and answer.code .. "|" .. reply.text(answer):gsub("\n", ","), #lines)
+end
+print(reply.text(reply.read(served("250-a\nanything\n251 b\n250 c\n250 d\n"), report, true)))
+""", "250|250-a,250\t2", "warn not-protocol\tnot a line of a 250 reply: 250x", "nil\t1", "warn not-protocol\tnot a reply: 250x",
+       "nil\t0", "warn not-protocol\tnot a line of a 250 reply: 25", "nil\t1",
+       "warn oversize\ta reply of more than 128 lines", "nil\t128", "250|250\t1", "250-a", "anything", "251 b", "250 c")
+
 # --- what came instead -------------------------------------------------------------------------------------------------
 
 prints("text in place of bytes is read to the end of its line; other bytes are shown as hex", r"""
