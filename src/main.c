@@ -112,13 +112,20 @@ static void keep_memory(void)
 	mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
 }
 
+/* Whoever closes a pipe, like head, has read enough, and wants no words about it. */
+static enum status unwritten(int error)
+{
+	if (error != EPIPE)
+		fprintf(stderr, "scan: cannot write output: %s\n", strerror(error));
+	return STATUS_INCOMPLETE;
+}
+
 /* Text for standard output; its failure is the exit status. */
 static enum status show(const char *bytes, size_t length)
 {
 	if (fwrite(bytes, 1, length, stdout) == length && fflush(stdout) == 0)
 		return STATUS_DONE;
-	fprintf(stderr, "scan: cannot write output: %s\n", strerror(errno));
-	return STATUS_INCOMPLETE;
+	return unwritten(errno);
 }
 
 /* --- scripts --------------------------------------------------------------------------------- */
@@ -250,32 +257,17 @@ static void nudge(void *owner)
 	scanner_nudge(owner);
 }
 
-static void tell_interrupted(const struct tally *tally)
-{
-	uint64_t done = atomic_load(&tally->hosts_done);
-
-	fprintf(stderr, "scan: interrupted after %" PRIu64, done);
-	if (tally->hosts_known > 0)
-		fprintf(stderr, " of %" PRIu64, tally->hosts_known);
-	fputs(
-	    " hosts; what is finished has been written. A run whose lines of --json are in FILE goes on with "
-	    "--resume FILE.\n",
-	    stderr);
-}
-
 static enum status ending(enum scan_end end, int signal, int write_error, const struct output *output,
                           const struct scan *scan)
 {
-	const struct tally *tally = scan->tally;
+	struct tally *tally = scan->tally;
 
-	if (write_error != 0) {
-		fprintf(stderr, "scan: cannot write output: %s\n", strerror(write_error));
-		return STATUS_INCOMPLETE;
-	}
-	if (end == SCAN_INTERRUPTED) {
-		tell_interrupted(tally);
+	tally->unread = write_error == EPIPE;
+	/* A Ctrl-C ends the readers of a pipe as well, perhaps first. */
+	if (signal != 0 && (write_error == 0 || tally->unread))
 		return STATUS_SIGNAL + (enum status)signal;
-	}
+	if (write_error != 0)
+		return unwritten(write_error);
 	if (end == SCAN_NOT_STARTED)
 		return usage("could not start: no memory, descriptors or threads left");
 	if (atomic_load(&tally->lost) > 0)
@@ -463,6 +455,16 @@ static bool read_excludes(struct exclude *exclude, const struct options *options
 	return true;
 }
 
+static void tell_interrupted(const struct tally *tally)
+{
+	fprintf(stderr, "scan: interrupted after %" PRIu64, (uint64_t)atomic_load(&tally->hosts_done));
+	if (tally->hosts_known > 0)
+		fprintf(stderr, " of %" PRIu64, tally->hosts_known);
+	fprintf(stderr, " hosts%s. A run whose lines of --json are in FILE goes on with --resume FILE.\n",
+	        tally->unread ? "" : "; what is finished has been written");
+}
+
+/* That it was interrupted is the last line. */
 static void tell_ending(enum status status, const struct options *options, const struct tally *tally,
                         const struct targets *targets)
 {
@@ -470,10 +472,12 @@ static void tell_ending(enum status status, const struct options *options, const
 
 	if (missing && status < STATUS_SIGNAL && !options->quiet)
 		fprintf(stderr, "scan: no host was scanned: %s\n", missing);
-	if (atomic_load(&tally->hosts_done) >= MANY_HOSTS && !options->quiet)
+	if (atomic_load(&tally->hosts_done) >= MANY_HOSTS && !options->quiet && !tally->unread)
 		progress_summary(stderr, tally);
 	if (options->stats)
 		progress_effort(stderr, &tally->effort);
+	if (status >= STATUS_SIGNAL)
+		tell_interrupted(tally);
 }
 
 /* What the run before has found; *resume is NULL without, and where this run is the first to write to the file. */
