@@ -499,6 +499,25 @@ static bool read_former(const struct options *options, const struct selection *s
 	return *resume != NULL;
 }
 
+static void stopped_early(int signal)
+{
+	static const char words[] =
+	    "scan: interrupted before the first host; to begin, run the same command again\n";
+
+	if (write(STDERR_FILENO, words, sizeof words - 1) < 0)
+		_exit(STATUS_INCOMPLETE);
+	_exit(STATUS_SIGNAL + signal);
+}
+
+/* Lists may be long, and names slow to be found. The scanner has its own handlers in place of these. */
+static void watch_beginning(void)
+{
+	struct sigaction stop = { .sa_handler = stopped_early };
+
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+}
+
 static enum status scan(const struct options *options, const struct catalogue *catalogue)
 {
 	static struct tally tally; /* too large for the stack */
@@ -511,6 +530,7 @@ static enum status scan(const struct options *options, const struct catalogue *c
 	enum status      status = STATUS_USAGE;
 	char             error[PATH_TEXT + ERROR_TEXT];
 
+	watch_beginning();
 	if (!exclude)
 		complain("not enough memory");
 	else if (read_excludes(exclude, options))

@@ -152,6 +152,21 @@ test("SIGINT: what is finished is out, status 130")(lambda: interrupted(signal.S
 test("SIGTERM: what is finished is out, status 143")(lambda: interrupted(signal.SIGTERM, 143))
 
 
+@test("a scan that is interrupted while it reads its lists says so")
+def _():
+    for number, status in (signal.SIGINT, 130), (signal.SIGTERM, 143):
+        for option in (("--exclude",), ("--json", "--resume")):
+            with folder() as path:
+                os.mkfifo(path + "/list")
+                process = start("-s", "ldap=1", *option, path + "/list", "127.0.0.1")
+                with open(path + "/list", "wb", buffering=0) as pipe:  # now both have it open
+                    pipe.write(b"\n")
+                    process.send_signal(number)
+                    done = finish(process)
+            expect(done.status, status, "status")
+            expect((done.out, done.err), ("", "scan: interrupted before the first host; to begin, run the same command again\n"))
+
+
 @test("how far an interrupted scan got is its last line, below the summary")
 def _():
     with closed_port() as port:
