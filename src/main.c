@@ -280,6 +280,30 @@ static enum status ending(enum scan_end end, int signal, int write_error, const 
 	return output_fell_short(output) > 0 ? STATUS_FELL_SHORT : STATUS_DONE;
 }
 
+/* Last words from a signal's handler. */
+static void leave(int signal, const char *words)
+{
+	if (write(STDERR_FILENO, words, strlen(words)) < 0)
+		_exit(STATUS_INCOMPLETE);
+	_exit(STATUS_SIGNAL + signal);
+}
+
+static void on_signals(void (*handler)(int signal))
+{
+	struct sigaction stop = { .sa_handler = handler };
+
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+}
+
+/* A reader may be slow with what is left. */
+static void stopped_late(int signal)
+{
+	leave(signal,
+	      "scan: ended before all was written. A run whose lines of --json are in FILE goes on with "
+	      "--resume FILE.\n");
+}
+
 static enum status run(const struct scan *scan, struct output *output, struct writer *writer)
 {
 	struct scanner *scanner = scanner_new(scan);
@@ -292,6 +316,7 @@ static enum status run(const struct scan *scan, struct output *output, struct wr
 	}
 	writer_listen(writer, nudge, scanner);
 	end = scanner_run(scanner, &signal);
+	on_signals(stopped_late);
 	output_finish(output);
 	write_error = writer_close(writer);
 	scanner_free(scanner);
@@ -499,23 +524,10 @@ static bool read_former(const struct options *options, const struct selection *s
 	return *resume != NULL;
 }
 
+/* Lists may be long, and names slow to be found. The scanner has its own handler in place of this. */
 static void stopped_early(int signal)
 {
-	static const char words[] =
-	    "scan: interrupted before the first host; to begin, run the same command again\n";
-
-	if (write(STDERR_FILENO, words, sizeof words - 1) < 0)
-		_exit(STATUS_INCOMPLETE);
-	_exit(STATUS_SIGNAL + signal);
-}
-
-/* Lists may be long, and names slow to be found. The scanner has its own handlers in place of these. */
-static void watch_beginning(void)
-{
-	struct sigaction stop = { .sa_handler = stopped_early };
-
-	sigaction(SIGINT, &stop, NULL);
-	sigaction(SIGTERM, &stop, NULL);
+	leave(signal, "scan: interrupted before the first host; to begin, run the same command again\n");
 }
 
 static enum status scan(const struct options *options, const struct catalogue *catalogue)
@@ -530,7 +542,7 @@ static enum status scan(const struct options *options, const struct catalogue *c
 	enum status      status = STATUS_USAGE;
 	char             error[PATH_TEXT + ERROR_TEXT];
 
-	watch_beginning();
+	on_signals(stopped_early);
 	if (!exclude)
 		complain("not enough memory");
 	else if (read_excludes(exclude, options))

@@ -228,6 +228,25 @@ def _():
         process.communicate()
 
 
+@test("a scan that is over, and ended before its reader has all, leaves whole records and last words")
+def _():
+    with closed_port() as port:
+        for twice, net in (False, "127.0.0.0/21"), (True, "127.0.0.0/9"):
+            process = start("--json", "-q", "-s", f"ldap={port}", net, env=CUT_SHORT)
+            expect_true(select.select([process.stdout], [], [], PATIENCE)[0], "no line")
+            wait_until_idle(process)
+            if twice:
+                process.send_signal(signal.SIGINT)
+                wait_until_idle(process)
+            process.send_signal(signal.SIGINT)
+            process.wait(1)
+            done = finish(process)
+            expect(done.status, 130, "status")
+            expect_true(100 < len(done.records) < 2048, f"{len(done.records)} records")
+            expect(done.err, "scan: ended before all was written. A run whose lines of --json are in FILE goes on with "
+                             "--resume FILE.\n")
+
+
 @test("a scan that was stopped for a while does not take that for a server's silence")
 def _():
     stopped, told = threading.Event(), threading.Event()
