@@ -319,6 +319,7 @@ static enum status run(const struct scan *scan, struct output *output, struct wr
 	on_signals(stopped_late);
 	output_finish(output);
 	write_error = writer_close(writer);
+	on_signals(SIG_DFL);
 	scanner_free(scanner);
 	return ending(end, signal, write_error, output, scan);
 }
@@ -524,7 +525,7 @@ static bool read_former(const struct options *options, const struct selection *s
 	return *resume != NULL;
 }
 
-/* Lists may be long, and names slow to be found. The scanner has its own handler in place of this. */
+/* There may be much to read before a scan begins, and names slow to be found. The scanner has its own handler in place of this. */
 static void stopped_early(int signal)
 {
 	leave(signal, "scan: interrupted before the first host; to begin, run the same command again\n");
@@ -542,7 +543,6 @@ static enum status scan(const struct options *options, const struct catalogue *c
 	enum status      status = STATUS_USAGE;
 	char             error[PATH_TEXT + ERROR_TEXT];
 
-	on_signals(stopped_early);
 	if (!exclude)
 		complain("not enough memory");
 	else if (read_excludes(exclude, options))
@@ -711,6 +711,8 @@ static enum status with_scripts(const struct options *options)
 	struct catalogue catalogue = { 0 };
 	enum status      status = STATUS_USAGE;
 
+	if (options->action == ACTION_SCAN)
+		on_signals(stopped_early);
 	if (load(&catalogue, options))
 		status = with_catalogue(options, &catalogue);
 	catalogue_free(&catalogue);
