@@ -112,13 +112,20 @@ static void keep_memory(void)
 	mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
 }
 
+/* Whoever closes a pipe, like head, has read enough, and wants no words about it. */
+static enum status unwritten(int error)
+{
+	if (error != EPIPE)
+		fprintf(stderr, "scan: cannot write output: %s\n", strerror(error));
+	return STATUS_INCOMPLETE;
+}
+
 /* Text for standard output; its failure is the exit status. */
 static enum status show(const char *bytes, size_t length)
 {
 	if (fwrite(bytes, 1, length, stdout) == length && fflush(stdout) == 0)
 		return STATUS_DONE;
-	fprintf(stderr, "scan: cannot write output: %s\n", strerror(errno));
-	return STATUS_INCOMPLETE;
+	return unwritten(errno);
 }
 
 /* --- scripts --------------------------------------------------------------------------------- */
@@ -250,32 +257,17 @@ static void nudge(void *owner)
 	scanner_nudge(owner);
 }
 
-static void tell_interrupted(const struct tally *tally)
-{
-	uint64_t done = atomic_load(&tally->hosts_done);
-
-	fprintf(stderr, "scan: interrupted after %" PRIu64, done);
-	if (tally->hosts_known > 0)
-		fprintf(stderr, " of %" PRIu64, tally->hosts_known);
-	fputs(
-	    " hosts; what is finished has been written. A run whose lines of --json are in FILE goes on with "
-	    "--resume FILE.\n",
-	    stderr);
-}
-
 static enum status ending(enum scan_end end, int signal, int write_error, const struct output *output,
                           const struct scan *scan)
 {
-	const struct tally *tally = scan->tally;
+	struct tally *tally = scan->tally;
 
-	if (write_error != 0) {
-		fprintf(stderr, "scan: cannot write output: %s\n", strerror(write_error));
-		return STATUS_INCOMPLETE;
-	}
-	if (end == SCAN_INTERRUPTED) {
-		tell_interrupted(tally);
+	tally->unread = write_error == EPIPE;
+	/* A Ctrl-C ends the readers of a pipe as well, perhaps first. */
+	if (signal != 0 && (write_error == 0 || tally->unread))
 		return STATUS_SIGNAL + (enum status)signal;
-	}
+	if (write_error != 0)
+		return unwritten(write_error);
 	if (end == SCAN_NOT_STARTED)
 		return usage("could not start: no memory, descriptors or threads left");
 	if (atomic_load(&tally->lost) > 0)
@@ -286,6 +278,30 @@ static enum status ending(enum scan_end end, int signal, int write_error, const 
 	if (output_some_failed(output) || atomic_load(&tally->lost) > 0)
 		return STATUS_INCOMPLETE;
 	return output_fell_short(output) > 0 ? STATUS_FELL_SHORT : STATUS_DONE;
+}
+
+/* Last words from a signal's handler. */
+static void leave(int signal, const char *words)
+{
+	if (write(STDERR_FILENO, words, strlen(words)) < 0)
+		_exit(STATUS_INCOMPLETE);
+	_exit(STATUS_SIGNAL + signal);
+}
+
+static void on_signals(void (*handler)(int signal))
+{
+	struct sigaction stop = { .sa_handler = handler };
+
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+}
+
+/* A reader may be slow with what is left. */
+static void stopped_late(int signal)
+{
+	leave(signal,
+	      "scan: ended before all was written. A run whose lines of --json are in FILE goes on with "
+	      "--resume FILE.\n");
 }
 
 static enum status run(const struct scan *scan, struct output *output, struct writer *writer)
@@ -300,8 +316,10 @@ static enum status run(const struct scan *scan, struct output *output, struct wr
 	}
 	writer_listen(writer, nudge, scanner);
 	end = scanner_run(scanner, &signal);
+	on_signals(stopped_late);
 	output_finish(output);
 	write_error = writer_close(writer);
+	on_signals(SIG_DFL);
 	scanner_free(scanner);
 	return ending(end, signal, write_error, output, scan);
 }
@@ -463,6 +481,16 @@ static bool read_excludes(struct exclude *exclude, const struct options *options
 	return true;
 }
 
+static void tell_interrupted(const struct tally *tally)
+{
+	fprintf(stderr, "scan: interrupted after %" PRIu64, (uint64_t)atomic_load(&tally->hosts_done));
+	if (tally->hosts_known > 0)
+		fprintf(stderr, " of %" PRIu64, tally->hosts_known);
+	fprintf(stderr, " hosts%s. A run whose lines of --json are in FILE goes on with --resume FILE.\n",
+	        tally->unread ? "" : "; what is finished has been written");
+}
+
+/* That it was interrupted is the last line. */
 static void tell_ending(enum status status, const struct options *options, const struct tally *tally,
                         const struct targets *targets)
 {
@@ -470,10 +498,12 @@ static void tell_ending(enum status status, const struct options *options, const
 
 	if (missing && status < STATUS_SIGNAL && !options->quiet)
 		fprintf(stderr, "scan: no host was scanned: %s\n", missing);
-	if (atomic_load(&tally->hosts_done) >= MANY_HOSTS && !options->quiet)
+	if (atomic_load(&tally->hosts_done) >= MANY_HOSTS && !options->quiet && !tally->unread)
 		progress_summary(stderr, tally);
 	if (options->stats)
 		progress_effort(stderr, &tally->effort);
+	if (status >= STATUS_SIGNAL)
+		tell_interrupted(tally);
 }
 
 /* What the run before has found; *resume is NULL without, and where this run is the first to write to the file. */
@@ -493,6 +523,12 @@ static bool read_former(const struct options *options, const struct selection *s
 	if (!*resume)
 		complain(error);
 	return *resume != NULL;
+}
+
+/* There may be much to read before a scan begins, and names slow to be found. The scanner has its own handler in place of this. */
+static void stopped_early(int signal)
+{
+	leave(signal, "scan: interrupted before the first host; to begin, run the same command again\n");
 }
 
 static enum status scan(const struct options *options, const struct catalogue *catalogue)
@@ -675,6 +711,8 @@ static enum status with_scripts(const struct options *options)
 	struct catalogue catalogue = { 0 };
 	enum status      status = STATUS_USAGE;
 
+	if (options->action == ACTION_SCAN)
+		on_signals(stopped_early);
 	if (load(&catalogue, options))
 		status = with_catalogue(options, &catalogue);
 	catalogue_free(&catalogue);

@@ -207,12 +207,33 @@ static bool holds(struct output *output, struct expression *expression, struct h
 	return result;
 }
 
+/* The host, and what it falls short of. */
+static void tell_short(struct output *output, struct host *host)
+{
+	struct buffer why, line;
+
+	buffer_init(&why, 64 * 1024);
+	buffer_init(&line, 16 * 1024);
+	uv_mutex_lock(&output->lock);
+	expression_explain(output->style.expect, field_of, host, &why);
+	uv_mutex_unlock(&output->lock);
+	buffer_format(&line, "scan: %s is not as expected", host->target.name);
+	if (buffer_length(&why) > 0) {
+		buffer_text(&line, ": ");
+		escape_terminal(&line, buffer_bytes(&why), buffer_length(&why), COLUMNS);
+	}
+	buffer_text(&line, "\n");
+	fwrite(buffer_bytes(&line), 1, buffer_length(&line), stderr);
+	buffer_free(&line);
+	buffer_free(&why);
+}
+
 static void judge(struct output *output, struct host *host)
 {
 	if (holds(output, output->style.expect, host))
 		return;
 	atomic_fetch_add(&output->fell_short, 1);
-	fprintf(stderr, "scan: %s is not as expected\n", host->target.name);
+	tell_short(output, host);
 }
 
 static void put_records(struct output *output, const struct host *host)

@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -15,7 +18,8 @@ enum { MAXIMUM = 64 * 1024 * 1024 };
 
 struct writer {
 	int         fd;
-	bool        own; /* the descriptor is ours to close */
+	bool        own;  /* the descriptor is ours to close */
+	size_t      most; /* bytes a write */
 	uv_thread_t thread;
 	uv_mutex_t  lock;
 	uv_cond_t   more;
@@ -29,10 +33,23 @@ struct writer {
 	void *owner;
 };
 
-static int write_all(int fd, const char *bytes, size_t length)
+/* As many lines as one write may take; one line alone may be longer. */
+static size_t piece(const char *bytes, size_t length, size_t most)
+{
+	const char *lf;
+
+	if (length <= most)
+		return length;
+	lf = memrchr(bytes, '\n', most);
+	if (!lf)
+		lf = memchr(bytes + most, '\n', length - most);
+	return lf ? (size_t)(lf - bytes) + 1 : length;
+}
+
+static int write_all(const struct writer *writer, const char *bytes, size_t length)
 {
 	while (length > 0) {
-		ssize_t count = write(fd, bytes, length);
+		ssize_t count = write(writer->fd, bytes, piece(bytes, length, writer->most));
 
 		if (count < 0 && errno == EINTR)
 			continue;
@@ -88,10 +105,18 @@ static void run(void *argument)
 
 	while (take(writer)) {
 		if (error == 0)
-			error = write_all(writer->fd, buffer_bytes(&writer->writing),
+			error = write_all(writer, buffer_bytes(&writer->writing),
 			                  buffer_length(&writer->writing));
 		settle(writer, error);
 	}
+}
+
+/* A pipe takes so much whole or not at all: who ends the process while nobody reads leaves no part of a line. */
+static size_t most_of(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) ? PIPE_BUF : SIZE_MAX;
 }
 
 /* Take off what stands behind the last LF: the beginning of a record that was never finished. */
@@ -128,6 +153,7 @@ struct writer *writer_open(const char *path, bool append)
 		free(writer);
 		return NULL;
 	}
+	writer->most = most_of(writer->fd);
 	buffer_init(&writer->queue, MAXIMUM);
 	buffer_init(&writer->writing, MAXIMUM);
 	uv_mutex_init(&writer->lock);

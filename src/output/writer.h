@@ -21,7 +21,7 @@ struct writer *writer_open(const char *path, bool append);
 /* Call `nudge` from the writer's thread when there is room again, and when it breaks. */
 void writer_listen(struct writer *writer, void (*nudge)(void *owner), void *owner);
 
-/* Queue whole lines; they come out in one write, perhaps together with others. From any thread; never
+/* Queue whole lines; each comes out in one write, perhaps together with others. From any thread; never
  * waits. What is queued is written after the next writer_flush at the latest. */
 void writer_put(struct writer *writer, const char *bytes, size_t length);
 void writer_flush(struct writer *writer);

@@ -5,6 +5,7 @@
 #include "scan/target.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,6 +247,35 @@ static bool add_file(struct exclude *exclude, const char *path, bool *found, cha
 	return good;
 }
 
+/* Is there such a host? If the word was to be a file and is misspelt, nobody would be left out. "name." is taken
+ * without being looked up. It takes the time that it takes; the scan has not begun. */
+static bool known(const char *word, char *error, size_t size)
+{
+	struct addrinfo  hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo *found = NULL;
+	size_t           length = strlen(word);
+	int status = length > 0 && word[length - 1] == '.' ? 0 : getaddrinfo(word, NULL, &hints, &found);
+
+	if (status != 0)
+		snprintf(error, size,
+		         "--exclude \"%s\": there is no such file, nor such a name (%s); \"%s.\" is a name "
+		         "that is "
+		         "not looked up",
+		         word, status == EAI_SYSTEM ? strerror(errno) : gai_strerror(status), word);
+	if (found)
+		freeaddrinfo(found);
+	return status == 0;
+}
+
+/* A word of the command line that is no file. */
+static bool add_given(struct exclude *exclude, const char *word, char *error, size_t size)
+{
+	size_t names = exclude->name_count;
+
+	return add_word(exclude, word, error, size) &&
+	       (exclude->name_count == names || known(word, error, size));
+}
+
 /* The words of a list, each of which may be a file. */
 static bool add_list(struct exclude *exclude, char *list, char *error, size_t size)
 {
@@ -258,7 +288,7 @@ static bool add_list(struct exclude *exclude, char *list, char *error, size_t si
 		good = add_file(exclude, word, &found, error, size);
 		if (!found) {
 			snprintf(error, size, "not enough memory");
-			good = add_word(exclude, word, error, size);
+			good = add_given(exclude, word, error, size);
 		}
 	}
 	return good;

@@ -13,7 +13,8 @@ struct exclude *exclude_new(void); /* NULL: no memory */
 void            exclude_free(struct exclude *exclude);
 
 /* Add "192.0.2.0/24,mail.example,list.txt,...", files by their lines. What looks like the name of a file, with
- * a slash in it or such an ending, and is none is wrong. False: `error` says which word, or line, is wrong. */
+ * a slash in it or such an ending, and is none is wrong, and so is a name in the list itself that is not found: it is
+ * looked up, which may take seconds, unless it ends in a dot. False: `error` says which word, or line, is wrong. */
 bool exclude_add(struct exclude *exclude, const char *list_or_file, char *error, size_t size);
 
 bool exclude_address(const struct exclude *exclude, const struct address *address);

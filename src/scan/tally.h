@@ -36,6 +36,7 @@ struct tally {
 	atomic_uint_fast64_t lost;                     /* hosts or records for which there was no memory */
 	struct service_tally services[TALLY_SERVICES]; /* of the selection, in its order */
 	size_t               service_count;
+	bool                 unread; /* whoever was to read the output has gone; known at the end */
 	struct effort        effort;
 };
 

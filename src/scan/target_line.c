@@ -1,5 +1,6 @@
 #include "scan/target_line.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,84 @@ static void read_nmap(struct target_line *line)
 	}
 }
 
+/* --- masscan -oL ----------------------------------------------------------------------------- */
+
+/* "open tcp PORT ADDRESS TIME" and lines of that form which are no targets: other states, other protocols, banners of
+ * ports that have a line of their own. *word is NULL for these. */
+static bool masscan(struct target_line *line, const char *text, const char **word)
+{
+	char state[8], protocol[8], port[8], address[64];
+	int  taken = 0;
+
+	if (sscanf(text, "%7[a-z] %7[a-z] %7[0-9] %63s %*[0-9]%n", state, protocol, port, address, &taken) !=
+	        4 ||
+	    taken == 0)
+		return false;
+	*word = strcmp(state, "open") == 0 && strcmp(protocol, "tcp") == 0 ? with_port(line, address, port)
+	                                                                   : NULL;
+	return strcmp(state, "open") == 0 || strcmp(state, "closed") == 0 || strcmp(state, "banner") == 0;
+}
+
+/* --- zmap ------------------------------------------------------------------------------------ */
+
+/* Which field of zmap's records is this, counted from 1? 0: there is none. */
+static unsigned column_of(const char *names, const char *name)
+{
+	unsigned column = 1;
+
+	for (const char *at = names;; at++, column++) {
+		size_t length = strcspn(at, ",");
+
+		if (length == strlen(name) && strncmp(at, name, length) == 0)
+			return column;
+		at += length;
+		if (*at == '\0')
+			return 0;
+	}
+}
+
+/* The line that names the fields is no target. */
+static bool zmap_names(struct target_line *line, const char *text)
+{
+	unsigned address = column_of(text, "saddr");
+
+	if (address == 0)
+		return false;
+	line->address_column = address;
+	line->port_column = column_of(text, "sport");
+	return true;
+}
+
+/* What stands in a column; `record` is taken apart. NULL: it has no such column. */
+static const char *field_at(char *record, unsigned column)
+{
+	const char *field = NULL;
+
+	for (unsigned i = 0; i < column; i++)
+		field = strsep(&record, ",");
+	return field;
+}
+
+/* A record with more than an address. NULL: it is none. */
+static const char *zmap(struct target_line *line, const char *text)
+{
+	char        address[TARGET_LINE_TEXT], port[TARGET_LINE_TEXT];
+	const char *host, *service;
+
+	if (line->address_column == 0 || !strchr(text, ','))
+		return NULL;
+	snprintf(address, sizeof address, "%s", text);
+	snprintf(port, sizeof port, "%s", text);
+	host = field_at(address, line->address_column);
+	service = field_at(port, line->port_column);
+	if (!host || *host == '\0')
+		return NULL;
+	if (service && *service)
+		return with_port(line, host, service);
+	snprintf(line->word, sizeof line->word, "%s", host);
+	return line->word;
+}
+
 /* --- all forms ------------------------------------------------------------------------------- */
 
 static void strip(struct target_line *line)
@@ -86,6 +165,8 @@ void target_line_read(struct target_line *line, const char *text, size_t number)
 {
 	snprintf(line->text, sizeof line->text, "%s", text);
 	line->number = number;
+	if (number <= 1)
+		line->address_column = line->port_column = 0;
 	line->host[0] = '\0';
 	memcpy(line->due, line->up, sizeof line->due);
 	line->up[0] = '\0';
@@ -95,26 +176,17 @@ void target_line_read(struct target_line *line, const char *text, size_t number)
 		strip(line);
 }
 
-/* masscan's "open tcp PORT ADDRESS TIME". */
-static const char *masscan(struct target_line *line, char *text)
-{
-	char port[8], address[64];
-	int  taken = 0;
-
-	if (sscanf(text, "open tcp %7[0-9] %63s %*[0-9]%n", port, address, &taken) != 2 || taken == 0)
-		return NULL;
-	return with_port(line, address, port);
-}
-
 static const char *plain(struct target_line *line)
 {
 	char       *text = line->place;
 	const char *word;
 
 	line->place = NULL;
-	if (!text || *text == '\0')
+	if (!text || *text == '\0' || zmap_names(line, text))
 		return NULL;
-	word = masscan(line, text);
+	if (masscan(line, text, &word))
+		return word;
+	word = zmap(line, text);
 	return word ? word : text;
 }
 

@@ -13,15 +13,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CODE = 64 * 1024, PATH = 256 };
+enum { CODE = 64 * 1024, PATH = 256, PARTS = 32, VALUE = 100 };
+
+/* What stands between the `and`s of an expression; where there are more than PARTS, the last has the rest. */
+struct part {
+	char *text;
+	int   function; /* registry reference */
+};
 
 struct expression {
 	struct vm        *vm;
-	int               function; /* registry reference */
-	struct buffer     code;     /* the text with each path turned into a call */
-	expression_field *field;    /* of the evaluation under way */
+	int               function;            /* registry reference */
+	int               compiled, evaluated; /* the last that was, the one that is */
+	struct part       parts[PARTS];
+	size_t            part_count;
+	struct buffer     code;  /* the text with each path turned into a call */
+	expression_field *field; /* of the evaluation under way */
 	void             *owner;
 	json_t           *value; /* of the field that was asked for last */
+	struct buffer    *seen;  /* takes what the fields were; NULL: nobody asked */
 	bool              holds;
 };
 
@@ -217,22 +227,28 @@ static bool rewrite_path(const struct reading *reading, const char *start, const
 	return check_path(reading, path) && buffer_format(reading->code, "field(\"%s\")", path);
 }
 
-/* One token of the text, copied or rewritten; its end, or NULL after an error. */
-static const char *rewrite_token(const struct reading *reading, const char *text, char before)
+static const char *skip_token(const char *text)
 {
 	const char *end = text + 1;
 
-	if (*text == '"' || *text == '\'') {
-		end = skip_string(text);
-	} else if (name_start(*text)) {
-		end = skip_path(text);
-		if (before != ':')
-			return rewrite_path(reading, text, end) ? end : NULL;
-	} else if (isdigit((unsigned char)*text)) {
-		while (name_part(*end) || *end == '.')
-			end++;
-	}
-	return buffer_append(reading->code, text, (size_t)(end - text)) ? end : NULL;
+	if (*text == '"' || *text == '\'')
+		return skip_string(text);
+	if (name_start(*text))
+		return skip_path(text);
+	while (isdigit((unsigned char)*text) && (name_part(*end) || *end == '.'))
+		end++;
+	return end;
+}
+
+/* One token of the text, copied or rewritten; its end, or NULL after an error. */
+static const char *rewrite_token(const struct reading *reading, const char *text, char before)
+{
+	const char *end = skip_token(text);
+	bool        path = name_start(*text) && before != ':';
+	bool        good = path ? rewrite_path(reading, text, end)
+	                        : buffer_append(reading->code, text, (size_t)(end - text));
+
+	return good ? end : NULL;
 }
 
 /* (field("a.b")) may be followed by :method(), so each path stands alone. */
@@ -256,6 +272,26 @@ static bool rewrite(const struct reading *reading, const char *text)
 
 /* --- evaluation ------------------------------------------------------------------------------ */
 
+/* "NAME is VALUE", once for each name. */
+static void note(struct expression *expression, const char *path)
+{
+	static const char separator[] = ", ";
+	struct buffer    *seen = expression->seen;
+	char              name[PATH + 8];
+	char             *value = expression->value ? json_dumps(expression->value,
+	                                                         JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6))
+	                                            : NULL;
+
+	snprintf(name, sizeof name, "%s%s is ", separator, path);
+	if (buffer_length(seen) == 0 ||
+	    !memmem(buffer_bytes(seen), buffer_length(seen), name, strlen(name))) {
+		buffer_text(seen, name);
+		buffer_format(seen, "%.*s%s", VALUE, value ? value : "not there",
+		              value && strlen(value) > VALUE ? "..." : "");
+	}
+	free(value);
+}
+
 static int field(lua_State *L)
 {
 	struct expression *expression = lua_touserdata(L, lua_upvalueindex(1));
@@ -263,6 +299,8 @@ static int field(lua_State *L)
 
 	json_decref(expression->value); /* kept until now, for to push it may raise */
 	expression->value = expression->field(expression->owner, path);
+	if (expression->seen)
+		note(expression, path);
 	value_push(L, expression->value);
 	return 1;
 }
@@ -280,7 +318,7 @@ static int compile(lua_State *L)
 	lua_pushcclosure(L, field, 1);
 	lua_setfield(L, -2, "field");
 	lua_pop(L, 1);
-	expression->function = luaL_ref(L, LUA_REGISTRYINDEX);
+	expression->compiled = luaL_ref(L, LUA_REGISTRYINDEX);
 	return 0;
 }
 
@@ -288,20 +326,121 @@ static int evaluate(lua_State *L)
 {
 	struct expression *expression = lua_touserdata(L, 1);
 
-	lua_rawgeti(L, LUA_REGISTRYINDEX, expression->function);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, expression->evaluated);
 	lua_call(L, 0, 1);
 	expression->holds = lua_toboolean(L, -1);
 	return 0;
 }
 
-bool expression_holds(struct expression *expression, expression_field *look_up, void *owner)
+static bool holds(struct expression *expression, int function)
 {
 	char error[200];
 
-	expression->field = look_up;
-	expression->owner = owner;
+	expression->evaluated = function;
 	expression->holds = false;
 	return vm_protected(expression->vm, evaluate, expression, error, sizeof error) && expression->holds;
+}
+
+bool expression_holds(struct expression *expression, expression_field *look_up, void *owner)
+{
+	expression->field = look_up;
+	expression->owner = owner;
+	return holds(expression, expression->function);
+}
+
+void expression_explain(struct expression *expression, expression_field *look_up, void *owner,
+                        struct buffer *out)
+{
+	struct buffer seen;
+	bool          found = false;
+
+	buffer_init(&seen, CODE);
+	expression->field = look_up;
+	expression->owner = owner;
+	expression->seen = &seen;
+	for (size_t i = 0; i < expression->part_count && !found; i++) {
+		buffer_clear(&seen);
+		found = !holds(expression, expression->parts[i].function);
+		if (found)
+			buffer_text(out, expression->parts[i].text);
+	}
+	expression->seen = NULL;
+	buffer_consume(&seen, strlen(", "));
+	if (found && buffer_length(&seen) > 0)
+		buffer_format(out, " (%.*s)", (int)buffer_length(&seen), buffer_bytes(&seen));
+	buffer_free(&seen);
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static bool is_word(const char *word, const char *start, const char *end)
+{
+	return strlen(word) == (size_t)(end - start) && memcmp(word, start, strlen(word)) == 0;
+}
+
+/* A comment, or a string in long brackets. */
+static bool starts_long(const char *text)
+{
+	return strncmp(text, "--", 2) == 0 || strncmp(text, "[[", 2) == 0 || strncmp(text, "[=", 2) == 0;
+}
+
+/* Where the next `and` stands that is in no brackets; NULL: there is none, or there is an `or`, which binds less, or
+ * what is not looked into. */
+static const char *next_and(const char *text)
+{
+	const char *found = NULL;
+	int         depth = 0;
+
+	while (*text) {
+		const char *end = skip_token(text);
+
+		depth += (strchr("([{", *text) != NULL) - (strchr(")]}", *text) != NULL);
+		if ((depth == 0 && is_word("or", text, end)) || starts_long(text))
+			return NULL;
+		if (depth == 0 && !found && is_word("and", text, end))
+			found = text;
+		text = end;
+	}
+	return found;
+}
+
+static bool build(struct expression *expression, const struct reading *reading, const char *text,
+                  int *function)
+{
+	bool good;
+
+	buffer_clear(&expression->code);
+	good = rewrite(reading, text) &&
+	       vm_protected(expression->vm, compile, expression, reading->error, reading->size);
+	*function = expression->compiled;
+	return good;
+}
+
+static bool add_part(struct expression *expression, const struct reading *reading, const char *text,
+                     size_t length)
+{
+	struct part *part = &expression->parts[expression->part_count];
+
+	while (length > 0 && isspace((unsigned char)*text))
+		text++, length--;
+	while (length > 0 && isspace((unsigned char)text[length - 1]))
+		length--;
+	part->text = strndup(text, length);
+	expression->part_count++;
+	return part->text && build(expression, reading, part->text, &part->function);
+}
+
+static bool split(struct expression *expression, const struct reading *reading, const char *text)
+{
+	const char *end = next_and(text);
+
+	while (end && expression->part_count < PARTS - 1) {
+		if (!add_part(expression, reading, text, (size_t)(end - text)))
+			return false;
+		text = end + strlen("and");
+		end = next_and(text);
+	}
+	return add_part(expression, reading, text, strlen(text));
 }
 
 struct expression *expression_new(const struct catalogue *catalogue, const char *text,
@@ -317,8 +456,9 @@ struct expression *expression_new(const struct catalogue *catalogue, const char 
 	buffer_init(&expression->code, CODE);
 	reading.code = &expression->code;
 	expression->vm = vm_new(catalogue, NULL, NULL);
-	if (expression->vm && rewrite(&reading, text) &&
-	    vm_protected(expression->vm, compile, expression, error, size))
+	/* First the whole, for what is wrong with it is told in its words. */
+	if (expression->vm && build(expression, &reading, text, &expression->function) &&
+	    split(expression, &reading, text))
 		return expression;
 	expression_free(expression);
 	return NULL;
@@ -328,6 +468,8 @@ void expression_free(struct expression *expression)
 {
 	if (!expression)
 		return;
+	for (size_t i = 0; i < expression->part_count; i++)
+		free(expression->parts[i].text);
 	vm_free(expression->vm);
 	json_decref(expression->value);
 	buffer_free(&expression->code);

@@ -7,6 +7,7 @@
 #ifndef SCRIPT_EXPRESSION_H
 #define SCRIPT_EXPRESSION_H
 
+#include "base/buffer.h"
 #include "script/catalogue.h"
 
 #include <jansson.h>
@@ -26,5 +27,10 @@ typedef json_t *expression_field(void *owner, const char *path);
 
 /* Not from two threads at a time. */
 bool expression_holds(struct expression *expression, expression_field *field, void *owner);
+
+/* Why it does not hold: the first of the parts between its `and`s that is false, and what the fields in it are, as
+ * "https.tls.days_left > 14 (https.tls.days_left is 3)". Nothing if it holds. Not yet safe for a terminal. */
+void expression_explain(struct expression *expression, expression_field *field, void *owner,
+                        struct buffer *out);
 
 #endif

@@ -216,6 +216,10 @@ def _():
     text = """#masscan
 open tcp 22 127.0.3.1 1700000000
 open tcp 443 127.0.3.2 1700000001
+banner tcp 22 127.0.3.1 1700000001 ssh SSH-2.0-x # 1
+open udp 53 127.0.3.9 1700000001
+open icmp 0 127.0.3.9 1700000001
+closed tcp 22 127.0.3.9 1700000001
 open tcp 25 ::1 1700000002
 # end
 """
@@ -230,6 +234,24 @@ open tcp 25 ::1 1700000002
 def _():
     with list_of("127.0.3.1\n127.0.3.2\n") as path:
         expect(hosts("-f", path), ["127.0.3.1", "127.0.3.2"])
+
+
+@test("zmap's records: what its first line calls saddr and sport")
+def _():
+    for text, wanted in (
+            ("saddr\n127.0.3.1\n127.0.3.2\n", ["127.0.3.1", "127.0.3.2"]),
+            ("saddr,sport\n127.0.3.1,2222\n127.0.3.2,22\n", ["127.0.3.1:2222", "127.0.3.2:22"]),
+            ("classification,sport,saddr,ttl\nsynack,22,127.0.3.1,64\n127.0.3.2\n", ["127.0.3.1:22", "127.0.3.2"]),
+            ("daddr,saddr\n127.0.0.1,127.0.3.1\n", ["127.0.3.1"]),
+            ("saddr,sport\n127.0.3.1\nsport,saddr\n22,127.0.3.2\n", ["127.0.3.1", "127.0.3.2:22"])):
+        for end in ("\n", "\r\n"):
+            with list_of(text.replace("\n", end)) as path:
+                expect(hosts("-f", path), wanted)
+    with list_of("saddr,sport\n127.0.3.1,22\n,22\n127.0.3.1,x\n") as one, list_of("127.0.3.2,22\n") as other:
+        done = scan("--json", "-s", "ldap=1", "-f", one, "-f", other, status=3)
+        expect([found["host"] for found in done.records], ["127.0.3.1"])
+        for place in (one + ":3: ", one + ":4: ", other + ":1: "):
+            expect_in(place, done.err)
 
 
 @test("nmap's list")

@@ -102,6 +102,41 @@ def _():
             expect_in(host, done.err)
 
 
+BANNER = 'ssh.banner is "SSH-2.0-OpenSSH_9.2 it\'s\\u001B[2J"'
+SHORT = (
+    ("pop2.open", "pop2.open (pop2.open is false)"),
+    ("ssh.open and pop2.open and nil", "pop2.open (pop2.open is false)"),
+    ("ssh.open and\n pop2 and nil", "pop2 (pop2 is false)"),
+    ("ssh.open and ssh.tls.days_left > 14", "ssh.tls.days_left > 14 (ssh.tls.days_left is not there)"),
+    ("host == 'a and b' and ssh.open", "host == 'a and b' (host is \"127.0.0.1\")"),
+    ("(ssh.open and pop2.open) and ssh", "(ssh.open and pop2.open) (ssh.open is true, pop2.open is false)"),
+    ("ssh.open and pop2.open or pop2.tls", "ssh.open and pop2.open or pop2.tls (ssh.open is true, pop2.open is false, "
+     "pop2.tls is not there)"),
+    ("not (ssh.open and ssh.open)", "not (ssh.open and ssh.open) (ssh.open is true)"),
+    ("ssh.banner:find('and' ) and 1", "ssh.banner:find('and' ) (" + BANNER + ")"),
+    ("ssh and #ssh.banner == 1", "#ssh.banner == 1 (" + BANNER + ")"),
+    ("pop2.open -- and ssh.open", "pop2.open -- and ssh.open (pop2.open is false)"),
+    ("nil == [[)) and ((]] and 1", "nil == [[)) and ((]] and 1"),
+    ("nil", "nil"),
+    ("1 and " * 40 + "pop2", "1 and " * 9 + "pop2 (pop2 is false)"),
+)
+
+
+@test("--expect says which part is false, and what is there")
+def _():
+    with greeter(b"SSH-2.0-OpenSSH_9.2 it's\x1b[2J\r\n") as server, closed_port() as port:
+        for text, why in SHORT:
+            done = scan("-s", f"ssh={server.port},pop2={port}", "--expect", text, "127.0.0.1", status=1)
+            expect(done.err, f"scan: 127.0.0.1 is not as expected: {why}\n", text)
+
+
+@test("what --expect says of a long value is cut")
+def _():
+    with greeter(b"SSH-2.0-" + b"x" * 3000 + b"\r\n") as server:
+        done = scan("-s", f"ssh={server.port}", "--expect", "ssh.banner == 'x'", "127.0.0.1", status=1)
+    expect(done.err, "scan: 127.0.0.1 is not as expected: ssh.banner == 'x' (ssh.banner is \"SSH-2.0-" + "x" * 91 + "...)\n")
+
+
 @test("a service at two ports could be either, and is refused")
 def _():
     for option in ("--where", "--expect"):

@@ -184,6 +184,23 @@ def _():
         expect(alone.count + twin.count, 0, "connections")
 
 
+@test("a word to exclude that is neither a file nor a name that is found stops the scan")
+def _():
+    with greeter(b"SSH-2.0-x\r\n") as server, folder(list_txt="127.0.0.1\nnone.test\n") as path:
+        words = ["--json", "-s", f"ssh={server.port}", "127.0.0.1"]
+        for lists in (["blocklist"], ["127.0.0.9,blocklist"], ["three.test", "--exclude", "three.test,blocklist"]):
+            done = scan(*words, "--exclude", *lists, status=2)
+            expect(done.out, "")
+            expect_in('--exclude "blocklist": there is no such file, nor such a name (', done.err)
+            expect_in('"blocklist." is a name that is not looked up', done.err)
+        expect(server.count, 0, "connections")
+        os.rename(path + "/list.txt", path + "/blocklist")
+        expect(scan(*words, "--exclude", "blocklist", cwd=path).out, "")
+        for lists in ("blocklist.", "three.test,alone.test"):
+            expect(len(scan(*words, "--exclude", lists).records), 1)
+        expect(scan("--json", "-s", "ldap=1", "none.test", "--exclude", "none.test.").out, "")
+
+
 @test("a name without an address of the family asked for is not called none")
 def _():
     words = ["--json", "-s", "ldap=1"]

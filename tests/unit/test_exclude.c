@@ -61,7 +61,7 @@ static void holds_nothing_at_first(void **state)
 static void holds_what_was_added(void **state)
 {
 	(void)state;
-	add("192.0.2.7, 192.0.2.16/28\t198.51.100.10-20,2001:db8::/120,Mail.Example");
+	add("192.0.2.7, 192.0.2.16/28\t198.51.100.10-20,2001:db8::/120,Mail.Example.");
 	add("203.0.113.5");
 	assert_true(has("192.0.2.7"));
 	assert_false(has("192.0.2.8"));

@@ -56,8 +56,29 @@ static void masscans_lists(void **state)
 	(void)state;
 	assert_string_equal(words_of_line("open tcp 80 192.0.2.7 1700000000"), "192.0.2.7:80 ");
 	assert_string_equal(words_of_line("open tcp 443 2001:db8::7 1700000000"), "[2001:db8::7]:443 ");
+	assert_string_equal(words_of_line("open udp 53 192.0.2.7 1700000000"), "");
+	assert_string_equal(words_of_line("closed tcp 80 192.0.2.7 1700000000"), "");
+	assert_string_equal(words_of_line("banner tcp 80 192.0.2.7 1700000000 http.server nginx"), "");
+	assert_string_equal(words_of_line("opens tcp 80 192.0.2.7 1700000000"),
+	                    "opens tcp 80 192.0.2.7 1700000000 ");
+	assert_string_equal(words_of_line("open tcp 80 192.0.2.7"), "open tcp 80 192.0.2.7 ");
 	assert_string_equal(words_of_line("#masscan"), "");
 	assert_string_equal(words_of_line("# end"), "");
+}
+
+static void zmaps_lists(void **state)
+{
+	static const char *const records[] = {
+		"ttl,saddr,sport", "64,192.0.2.7,22", "64,2001:db8::7,22", "64", ",,22",
+		"64,192.0.2.8",    "64,192.0.2.9,",   "192.0.2.10"
+	};
+	static const char *const none[] = { "saddrs,xsaddr", "192.0.2.7,22" };
+
+	(void)state;
+	assert_string_equal(words_of_line("saddr"), "");
+	assert_string_equal(words_of(records, 8),
+	                    "192.0.2.7:22 [2001:db8::7]:22 64 ,,22 192.0.2.8 192.0.2.9 192.0.2.10 ");
+	assert_string_equal(words_of(none, 2), "saddrs,xsaddr 192.0.2.7,22 ");
 }
 
 static void nmaps_lists(void **state)
@@ -136,6 +157,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_lists),
 		cmocka_unit_test(masscans_lists),
+		cmocka_unit_test(zmaps_lists),
 		cmocka_unit_test(nmaps_lists),
 		cmocka_unit_test(nmaps_versions_may_hold_anything),
 		cmocka_unit_test(a_host_that_is_up_is_one_target_unless_its_ports_are_known),

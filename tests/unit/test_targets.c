@@ -250,7 +250,7 @@ static void excluded_ones_are_left_out(void **state)
 	struct targets_setup setup = { .exclude = exclude };
 
 	(void)state;
-	assert_true(exclude_add(exclude, "192.0.2.2,mail.example,2001:db8::/64", error, sizeof error));
+	assert_true(exclude_add(exclude, "192.0.2.2,mail.example.,2001:db8::/64", error, sizeof error));
 	assert_string_equal(list(setup, WORDS("192.0.2.1-3", "MAIL.example:25", "2001:db8::9", "mx.example",
 	                                      "-f", write_file(0, "192.0.2.0/30\nmail.example"))),
 	                    "192.0.2.1 192.0.2.3 mx.example 192.0.2.0 192.0.2.1 192.0.2.3 ");

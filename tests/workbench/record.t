@@ -11,7 +11,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../cli"))
-from harness import Server, closed_port, expect, expect_in, expect_not_in, expect_true, folder, hear_out, read, run, scan, test  # noqa: E402
+from harness import Reader, Server, closed_port, expect, expect_in, expect_not_in, expect_true, finish, folder, hear_out, read, run, scan, start, test  # noqa: E402
 
 CERTIFICATE = tempfile.TemporaryDirectory(prefix="scan-record-")
 
@@ -94,16 +94,22 @@ def _():
 
 @test("segments and silences are recorded")
 def _():
-    gate = threading.Event()
+    heard, gate = threading.Event(), threading.Event()
 
     def serve(sock):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.sendall(b"+ OK")
+        expect_true(heard.wait(10), "the first piece was not read")
         gate.wait(0.2)
         sock.sendall(b"ay\r\n")
         hear_out(sock)
     with Server(serve) as server, folder() as path:
-        scan("--record", path, "-s", f"pop2={server.port}", "127.0.0.1")
+        process = start("--trace", "--record", path, "-s", f"pop2={server.port}", "127.0.0.1")
+        shown = Reader(process.stderr)
+        expect_in(b"connected", shown.line())
+        expect_in(b"+ OK", shown.line())
+        heard.set()
+        finish(process)
         text = read(f"{path}/127.0.0.1-{server.port}-pop2.conversation").decode()
     lines = text.split("\n\n")[1].splitlines()
     lines = lines[1:] if lines[0].startswith("+0") else lines
@@ -152,20 +158,36 @@ def _():
     expect([line for line in said(text) if line != "S: bye"], ["S: hello", "S2: hello", "C2: BYE", "S2: bye"])
 
 
+# Each connection says which it is, and the silence begins when the first one's answer has come: a pause that the machine
+# makes lies before that, or makes the silence longer.
+QUIET = TWO.replace('report("a", conn:readline())', """
+  conn:write("FIRST\\r\\n")
+  other:write("SECOND\\r\\n")
+  report("a", conn:readline())
+  conn:write("NEXT\\r\\n")""")
+
+
 @test("recorded and replayed: a silence on the second connection")
 def _():
-    first, gate = threading.Semaphore(), threading.Event()
+    heard, gate = threading.Event(), threading.Event()
 
     def serve(sock):
-        if not first.acquire(blocking=False):
-            gate.wait(0.05)
+        file = sock.makefile("rb", buffering=0)
+        first = file.readline() == b"FIRST\r\n"
+        if not first:
+            expect_true(heard.wait(10), "NEXT was not said")
+            gate.wait(0.2)
         sock.sendall(b"hello\r\n")
-        sock.makefile("rb", buffering=0).readline()
-        sock.sendall(b"bye\r\n")
-    with Server(serve) as server, folder(two_lua=TWO) as path:
+        file.readline()
+        heard.set()
+        if not first:
+            sock.sendall(b"bye\r\n")
+    with Server(serve) as server, folder(two_lua=QUIET) as path:
         scan("--record", path, "-S", path, "-s", f"two={server.port}", "127.0.0.1")
         name = f"{path}/127.0.0.1-{server.port}-two.conversation"
-        expect_true(re.search(r"^\+0\.\d\d\d\nS2: hello$", read(name).decode(), re.M), read(name).decode())
+        text = read(name).decode()
+        pause = re.search(r"^S: hello\nC: NEXT\n\+(\d+\.\d\d\d)\nS2: hello$", text, re.M)
+        expect_true(pause and float(pause[1]) >= 0.1, text)
         expect(scan("-S", path, "--replay", name).out, f"ok {name}\n")
 
 
