@@ -18,6 +18,9 @@
  * costs little memory. SECRET_BYTES of TLS records at most are taken at a time. */
 enum { READ_AHEAD = 8 * 1024, SECRET_BYTES = 17 * 1024, SECRETS = 256 * 1024 };
 
+/* So many bytes, a command, are put off to the end of the turn. */
+enum { COMMAND = 1024 };
+
 struct conn {
 	struct loop   *loop;
 	int            fd; /* -1 while closed */
@@ -35,18 +38,19 @@ struct conn {
 	bool ended; /* the server's half is closed, all of it is read from the socket */
 	int  reset; /* errno of a reset that came before the connection was noticed; 0: none */
 
-	struct buffer in;                      /* what the server said and no verb has taken */
-	struct buffer out;                     /* what must go to the socket: TLS records only */
-	size_t        scanned;                 /* bytes of `in` known to hold no LF */
-	bool          cut;                     /* the line at the front of `in` was longer than CONN_LINE */
+	struct buffer in;      /* what the server said and no verb has taken */
+	struct buffer out;     /* what must go to the socket: TLS records, or a command put off */
+	struct later  later;   /* sends it */
+	size_t        scanned; /* bytes of `in` known to hold no LF */
+	bool          cut;     /* the line at the front of `in` was longer than CONN_LINE */
 	size_t        received, sent, written; /* written: progress of the current conn_write */
 	size_t        secrets;                 /* TLS bytes from the socket */
 
 	struct tls *tls;
 	bool        secure;
-	bool        broken;    /* the handshake failed: nothing can be said any more, and .failure says why */
-	json_t     *facts;     /* of the TLS session, once asked for */
-	json_t     *pretended; /* what is told of it instead, or NULL */
+	bool broken; /* the handshake failed, or a command: nothing can be said any more; .failure says why */
+	json_t *facts;     /* of the TLS session, once asked for */
+	json_t *pretended; /* what is told of it instead, or NULL */
 
 	struct alarm alarm;
 	enum io      want; /* IO_DONE while nobody waits */
@@ -61,6 +65,7 @@ struct conn {
 
 static void ready(struct watch *watch, uint32_t events);
 static void ring(struct alarm *alarm);
+static void send_later(struct later *later);
 
 struct conn *conn_new(struct loop *loop)
 {
@@ -74,6 +79,7 @@ struct conn *conn_new(struct loop *loop)
 	conn->fd = -1;
 	conn->watch.ready = ready;
 	conn->alarm.ring = ring;
+	conn->later.run = send_later;
 	conn->want = IO_DONE;
 	buffer_init(&conn->in, CONN_RECEIVED);
 	buffer_init(&conn->out, SECRETS);
@@ -162,6 +168,8 @@ static void ready(struct watch *watch, uint32_t events)
 		conn->failed = true;
 	if (events & EPOLLPRI)
 		conn->urgent = true;
+	if (conn->writable && !conn->tls && buffer_length(&conn->out) > 0)
+		later_set(conn->loop, &conn->later);
 	if ((conn->want == IO_WANT_READ && conn->readable) || (conn->want == IO_WANT_WRITE && conn->writable))
 		wake(conn, true);
 }
@@ -583,6 +591,20 @@ static enum io transmit(struct conn *conn, const char *bytes, size_t length, siz
 	return IO_WANT_WRITE;
 }
 
+/* Send what is due. */
+static enum io send_out(struct conn *conn)
+{
+	enum io result = IO_DONE;
+	size_t  sent;
+
+	while (result == IO_DONE && buffer_length(&conn->out) > 0) {
+		result = transmit(conn, buffer_bytes(&conn->out), buffer_length(&conn->out), &sent);
+		if (result == IO_DONE)
+			buffer_consume(&conn->out, sent);
+	}
+	return result;
+}
+
 /* Collect what the TLS machine has to say. */
 static enum io collect(struct conn *conn)
 {
@@ -597,31 +619,46 @@ static enum io collect(struct conn *conn)
 	}
 }
 
-/* Send the TLS records that are due. */
 static enum io flush(struct conn *conn)
 {
 	enum io result = collect(conn);
-	size_t  sent;
 
-	while (result == IO_DONE && buffer_length(&conn->out) > 0) {
-		result = transmit(conn, buffer_bytes(&conn->out), buffer_length(&conn->out), &sent);
-		if (result == IO_DONE)
-			buffer_consume(&conn->out, sent);
-	}
-	return result;
+	return result == IO_DONE ? send_out(conn) : result;
+}
+
+/* A command is as good as sent: nothing is waited for but its answer. */
+static bool put_off(struct conn *conn, const char *bytes, size_t length)
+{
+	return conn->made && !conn->trusted && conn->writable && conn->written == 0 &&
+	       buffer_length(&conn->out) + length <= COMMAND && later_set(conn->loop, &conn->later) &&
+	       buffer_append(&conn->out, bytes, length);
+}
+
+/* Why it could not be sent is the answer to it. */
+static void send_later(struct later *later)
+{
+	struct conn *conn = (struct conn *)(void *)((char *)later - offsetof(struct conn, later));
+
+	if (send_out(conn) == IO_FAILED)
+		conn->broken = conn->readable = true;
+	if (conn->readable && conn->want == IO_WANT_READ)
+		wake(conn, true);
 }
 
 static enum io write_plain(struct conn *conn, const char *bytes, size_t length)
 {
-	while (conn->written < length) {
-		size_t  sent;
-		enum io result = transmit(conn, bytes + conn->written, length - conn->written, &sent);
+	enum io result;
+	size_t  sent;
 
-		if (result != IO_DONE)
-			return result;
-		conn->written += sent;
+	if (put_off(conn, bytes, length))
+		return IO_DONE;
+	result = send_out(conn);
+	while (result == IO_DONE && conn->written < length) {
+		result = transmit(conn, bytes + conn->written, length - conn->written, &sent);
+		if (result == IO_DONE)
+			conn->written += sent;
 	}
-	return IO_DONE;
+	return result;
 }
 
 /* In pieces for which there is room. */
@@ -777,6 +814,9 @@ enum io conn_starttls(struct conn *conn, struct tls_context *context, enum tls_m
 void conn_close(struct conn *conn)
 {
 	conn_forget(conn);
+	later_clear(&conn->later);
+	if (!conn->tls && conn->fd >= 0)
+		send_out(conn);
 	if (conn->secure && conn->fd >= 0 && !conn->ended) {
 		tls_goodbye(conn->tls);
 		flush(conn);

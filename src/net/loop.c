@@ -40,6 +40,9 @@ struct loop {
 	struct slot *slots; /* slot 0 stands for libuv */
 	uint32_t     slot_count, first_free;
 
+	struct later laters;  /* a ring, of which this is no part but the place where it begins */
+	bool         running; /* a turn */
+
 	struct alarm **heap; /* binary heap by .at, places 1 to alarm_count */
 	size_t         alarm_count, alarm_capacity;
 	size_t         reserved; /* see alarm_reserve */
@@ -69,6 +72,8 @@ struct loop *loop_new(void)
 	if (!loop)
 		return NULL;
 	loop->slot_count = 1; /* slot 0 is libuv's */
+	loop->laters.next = loop->laters.previous = &loop->laters;
+	spares_init(&loop->spares);
 	loop->now = clock_now();
 	loop->poller = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->poller < 0)
@@ -233,6 +238,39 @@ static void dispatch(struct loop *loop, const struct epoll_event *event)
 	slot = &loop->slots[place];
 	if (slot->watch && slot->generation == generation && slot->since < loop->batch)
 		slot->watch->ready(slot->watch, event->events);
+}
+
+/* --- the end of a turn ----------------------------------------------------------------------- */
+
+bool later_set(struct loop *loop, struct later *later)
+{
+	if (!loop->running)
+		return false;
+	if (later->next)
+		return true;
+	later->next = &loop->laters;
+	later->previous = loop->laters.previous;
+	later->previous->next = later->next->previous = later;
+	return true;
+}
+
+void later_clear(struct later *later)
+{
+	if (!later->next)
+		return;
+	later->next->previous = later->previous;
+	later->previous->next = later->next;
+	later->next = later->previous = NULL;
+}
+
+static void run_laters(struct loop *loop)
+{
+	while (loop->laters.next != &loop->laters) {
+		struct later *later = loop->laters.next;
+
+		later_clear(later);
+		later->run(later);
+	}
 }
 
 /* --- alarms ---------------------------------------------------------------------------------- */
@@ -450,9 +488,12 @@ void loop_run(struct loop *loop, loop_turn *turn, void *owner)
 	loop->stopping = false;
 	loop->now = clock_now();
 	while (!loop->stopping) {
+		loop->running = true;
 		if (serve(loop, busy))
 			ring_due(loop);
 		busy = turn && turn(owner);
+		run_laters(loop);
+		loop->running = false;
 		note_turn(loop);
 	}
 }

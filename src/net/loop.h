@@ -88,6 +88,18 @@ void     watch_join(struct loop *loop, struct watch *watch, uint32_t slot);
 /* Must come before close(fd), which takes the descriptor out of the set. Idempotent. */
 void watch_remove(struct loop *loop, struct watch *watch);
 
+/* Something that is done at the end of the turn, together with all of its kind: system calls that make packets cost
+ * less one right behind the other, not least where the peer is on this machine and need not be woken for each.
+ * Embedded in its owner; runs once. */
+struct later {
+	void (*run)(struct later *later);
+	struct later *next, *previous; /* in the loop's ring; NULL while it is not in there */
+};
+
+/* False: no turn is under way, and nothing will run. */
+bool later_set(struct loop *loop, struct later *later);
+void later_clear(struct later *later); /* idempotent */
+
 /* A moment at which something is due. Embedded in its owner; rings once. */
 struct alarm {
 	void (*ring)(struct alarm *alarm);

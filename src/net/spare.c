@@ -20,22 +20,33 @@ static bool ties(const struct address *address)
 	                                               IN6_IS_ADDR_V4MAPPED(&address->socket.ipv6.sin6_addr));
 }
 
-bool spare_keep(struct loop *loop, struct watch *watch, int fd, const struct address *remote)
+static bool disconnect(int fd)
 {
 	static const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
-	struct spares               *spares = loop_spares(loop);
 
-	if (spares->count == SPARES || ties(remote) || connect(fd, &nobody, sizeof nobody) < 0)
+	return connect(fd, &nobody, sizeof nobody) == 0;
+}
+
+bool spare_keep(struct loop *loop, struct watch *watch, int fd, const struct address *remote)
+{
+	struct spares *spares = loop_spares(loop);
+	bool           later;
+
+	if (spares->count == SPARES || ties(remote))
+		return false;
+	later = later_set(loop, &spares->later);
+	if (!later && !disconnect(fd))
 		return false;
 	spares->spare[spares->count++] = (struct spare){
 		.fd = fd,
 		.family = address_family(remote),
 		.slot = watch_leave(loop, watch),
+		.connected = later,
 	};
 	return true;
 }
 
-/* Take it out of the list and watch it. */
+/* Take it out of the list, disconnected and watched; -1: it would not be disconnected, and is closed. */
 static int remove_at(struct loop *loop, size_t place, struct watch *watch)
 {
 	struct spares *spares = loop_spares(loop);
@@ -43,7 +54,11 @@ static int remove_at(struct loop *loop, size_t place, struct watch *watch)
 
 	spares->spare[place] = spares->spare[--spares->count];
 	watch_join(loop, watch, spare.slot);
-	return spare.fd;
+	if (!spare.connected || disconnect(spare.fd))
+		return spare.fd;
+	watch_remove(loop, watch);
+	close(spare.fd);
+	return -1;
 }
 
 static void close_at(struct loop *loop, size_t place)
@@ -51,6 +66,8 @@ static void close_at(struct loop *loop, size_t place)
 	struct watch watch = { 0 };
 	int          fd = remove_at(loop, place, &watch);
 
+	if (fd < 0)
+		return;
 	watch_remove(loop, &watch);
 	close(fd);
 }
@@ -71,6 +88,21 @@ int spare_take(struct loop *loop, struct watch *watch, int family)
 	}
 	close_at(loop, first);
 	return -1;
+}
+
+/* At the end of the turn. What cannot be disconnected is closed when somebody wants to take it. */
+static void disconnect_all(struct later *later)
+{
+	struct spares *spares = (struct spares *)(void *)((char *)later - offsetof(struct spares, later));
+
+	for (size_t i = 0; i < spares->count; i++)
+		if (spares->spare[i].connected)
+			spares->spare[i].connected = !disconnect(spares->spare[i].fd);
+}
+
+void spares_init(struct spares *spares)
+{
+	spares->later.run = disconnect_all;
 }
 
 void spares_close(struct loop *loop)

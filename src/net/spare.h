@@ -23,21 +23,25 @@ enum { SPARES = 256 };
 struct spares { /* of one loop, which has them and ends them */
 	struct spare {
 		int      fd, family;
-		uint32_t slot; /* see watch_leave */
+		uint32_t slot;      /* see watch_leave */
+		bool     connected; /* still, until it is taken or the turn ends */
 	} spare[SPARES];
-	size_t   count;
-	uint64_t lot; /* state of a generator of numbers */
+	size_t       count;
+	struct later later; /* disconnects them */
+	uint64_t     lot;   /* state of a generator of numbers */
 };
 
-/* Disconnect the socket from `remote`, take `watch` off it and keep it. False: there are enough of them, or it would
- * not be as good as new; it is still watched then, and must be closed. */
+void spares_init(struct spares *spares);
+
+/* Disconnect the socket from `remote`, now or at the end of the turn, take `watch` off it and keep it. False: there are
+ * enough of them, or it would not be as good as new; it is still watched then, and must be closed. */
 bool spare_keep(struct loop *loop, struct watch *watch, int fd, const struct address *remote);
 
 /* One of them, watched by `watch`; -1: there is none. There are never more sockets, with the spares, than were in use
  * at once: where only those of another family are left, one of these is closed, for the caller makes a new one. */
 int spare_take(struct loop *loop, struct watch *watch, int family);
 
-/* Close all. */
+/* Disconnect and close all. */
 void spares_close(struct loop *loop);
 
 #endif

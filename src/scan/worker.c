@@ -18,7 +18,7 @@ enum { STARTS = 64, NAMES = 512 };
 
 /* So many connections are in flight at first, and so many more each time that all are waiting: as few as keep the
  * processor busy, for what they take is then still in its cache when their turn comes. */
-enum { WINDOW = 64 };
+enum { WINDOW = 128 };
 
 /* When so few hosts are left, it is said what they are waiting for. */
 enum { LAST_HOSTS = 4, WAITING_TEXT = 200 };

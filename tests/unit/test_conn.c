@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -790,6 +791,177 @@ static void a_reset_at_once_is_no_refusal(void **state)
 	expect_failure(readline(&line), PHASE_READ, "reset", NULL);
 }
 
+/* --- TCP: commands that are put off ----------------------------------------------------------- */
+
+static bool act_once(void *owner)
+{
+	void (**act)(void) = owner;
+
+	(*act)();
+	loop_stop(loop);
+	return true;
+}
+
+/* As it is done in a scan: from within a turn of the loop. */
+static void in_a_turn(void (*act)(void))
+{
+	loop_run(loop, act_once, &act);
+}
+
+static void expect_said(const char *text)
+{
+	char heard[64];
+
+	hear(heard, strlen(text));
+	assert_memory_equal(heard, text, strlen(text));
+}
+
+static void write_two_commands(void)
+{
+	assert_int_equal(conn_write(conn, "one\r\n", 5), IO_DONE);
+	assert_int_equal(conn_write(conn, "two\r\n", 5), IO_DONE);
+	assert_true(peer_hears_nothing());
+}
+
+static void commands_of_a_turn_are_sent_at_its_end(void **state)
+{
+	(void)state;
+	open_tcp();
+	in_a_turn(write_two_commands);
+	expect_said("one\r\ntwo\r\n");
+	say("done\n");
+	expect_text("done");
+}
+
+static char long_words[3000];
+
+static void write_a_command_and_long_words(void)
+{
+	assert_int_equal(conn_write(conn, "first\r\n", 7), IO_DONE);
+	assert_int_equal(conn_write(conn, long_words, sizeof long_words), IO_DONE);
+	assert_false(peer_hears_nothing());
+	assert_int_equal(conn_write(conn, "last\r\n", 6), IO_DONE);
+}
+
+static void what_is_long_keeps_its_place_among_commands(void **state)
+{
+	char heard[sizeof long_words];
+
+	(void)state;
+	memset(long_words, 'x', sizeof long_words);
+	open_tcp();
+	in_a_turn(write_a_command_and_long_words);
+	expect_said("first\r\n");
+	hear(heard, sizeof heard);
+	assert_memory_equal(heard, long_words, sizeof heard);
+	expect_said("last\r\n");
+}
+
+static void write_a_command_and_close(void)
+{
+	assert_int_equal(conn_write(conn, "QUIT\r\n", 6), IO_DONE);
+	conn_close(conn);
+}
+
+static void a_command_is_sent_before_the_connection_is_closed(void **state)
+{
+	(void)state;
+	open_tcp();
+	in_a_turn(write_a_command_and_close);
+	expect_said("QUIT\r\n");
+}
+
+static void write_a_command_and_start_tls(void)
+{
+	struct tls_context *context = tls_context_new();
+
+	assert_int_equal(conn_write(conn, "STARTTLS\r\n", 10), IO_DONE);
+	assert_int_equal(conn_starttls(conn, context, TLS_STRICT, NULL), IO_WANT_READ);
+	tls_context_free(context);
+}
+
+static void a_command_is_sent_before_tls_starts(void **state)
+{
+	(void)state;
+	open_tcp();
+	in_a_turn(write_a_command_and_start_tls);
+	expect_said("STARTTLS\r\n\x16\x03");
+}
+
+/* The connection's descriptor. */
+static int own_descriptor(void)
+{
+	struct address local, seen;
+
+	assert_true(conn_local(conn, &local));
+	for (int fd = 0; fd < 100; fd++) {
+		socklen_t length = sizeof seen;
+
+		if (getsockname(fd, &seen.socket.any, &length) == 0 && address_same(&seen, &local) &&
+		    address_port(&seen) == address_port(&local))
+			return fd;
+	}
+	fail_msg("no descriptor has the address of the connection");
+	return -1;
+}
+
+/* No event will tell of it. */
+static void write_a_command_that_fails(void)
+{
+	int         null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct line line;
+
+	assert_int_equal(conn_write(conn, "hello?\r\n", 8), IO_DONE);
+	assert_int_equal(conn_readline(conn, &line), IO_WANT_READ);
+	wakes = 0;
+	conn_await(conn, IO_WANT_READ, clock_after(clock_now(), patience), woken, conn);
+	assert_true(dup2(null, own_descriptor()) >= 0);
+	close(null);
+}
+
+static void who_waits_for_an_answer_learns_that_the_command_was_in_vain(void **state)
+{
+	struct line line;
+
+	(void)state;
+	open_tcp();
+	in_a_turn(write_a_command_that_fails);
+	assert_int_equal(wakes, 1);
+	assert_true(came);
+	expect_failure(readline(&line), PHASE_WRITE, "system", "Socket operation on non-socket");
+	assert_int_equal(conn_write(conn, "x", 1), IO_FAILED);
+}
+
+static void fill_the_socket_and_write_a_command(void)
+{
+	static const char plenty[65536];
+	int               fd = own_descriptor();
+
+	while (send(fd, plenty, sizeof plenty, MSG_NOSIGNAL) > 0)
+		;
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(conn_write(conn, "late\r\n", 6), IO_DONE);
+}
+
+static bool stop_when_it_came(void *owner)
+{
+	char bytes[65536];
+
+	(void)owner;
+	for (ssize_t count; (count = recv(peer, bytes, sizeof bytes, MSG_DONTWAIT)) > 0;)
+		if (bytes[count - 1] == '\n')
+			loop_stop(loop);
+	return true;
+}
+
+static void a_command_for_which_there_is_no_room_yet_goes_when_there_is(void **state)
+{
+	(void)state;
+	open_tcp();
+	in_a_turn(fill_the_socket_and_write_a_command);
+	loop_run(loop, stop_when_it_came, NULL);
+}
+
 static void urgent_data_is_not_waited_for_in_a_circle(void **state)
 {
 	(void)state;
@@ -1180,6 +1352,12 @@ int main(void)
 		on_tcp(leaves_politely_one_who_left_first),
 		on_tcp(a_reset_is_told_after_what_was_said),
 		on_tcp(a_reset_at_once_is_no_refusal),
+		on_tcp(commands_of_a_turn_are_sent_at_its_end),
+		on_tcp(what_is_long_keeps_its_place_among_commands),
+		on_tcp(a_command_is_sent_before_the_connection_is_closed),
+		on_tcp(a_command_is_sent_before_tls_starts),
+		on_tcp(a_command_for_which_there_is_no_room_yet_goes_when_there_is),
+		on_tcp(who_waits_for_an_answer_learns_that_the_command_was_in_vain),
 		on_tcp(urgent_data_is_not_waited_for_in_a_circle),
 		on_tls(becomes_tls_whatever_the_cut_of_the_records),
 		on_tls(facts_of_tls_are_kept),

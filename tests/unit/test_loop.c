@@ -596,6 +596,56 @@ static void leaves_no_descriptor_behind(void **state)
 
 #define with_loop(test) cmocka_unit_test_setup_teardown(test, make_loop, free_loop)
 
+/* --- the end of a turn ----------------------------------------------------------------------- */
+
+struct errand {
+	struct later  later;
+	char          letter;
+	struct later *also; /* to be set by this one, or NULL */
+};
+
+static void run_errand(struct later *later)
+{
+	struct errand *errand = (struct errand *)later;
+
+	tell(errand->letter);
+	if (errand->also)
+		assert_true(later_set(loop, errand->also));
+}
+
+static struct errand errand_a = { { .run = run_errand }, 'a', NULL };
+static struct errand errand_b = { { .run = run_errand }, 'b', &errand_a.later };
+static struct errand errand_c = { { .run = run_errand }, 'c', NULL };
+
+static bool set_errands(void *owner)
+{
+	(void)owner;
+	tell('(');
+	if (--turns_left == 1) {
+		assert_true(later_set(loop, &errand_b.later));
+		assert_true(later_set(loop, &errand_c.later));
+		assert_true(later_set(loop, &errand_b.later)); /* once is enough */
+		assert_true(later_set(loop, &errand_a.later));
+		later_clear(&errand_a.later);
+		later_clear(&errand_a.later);
+	}
+	tell(')');
+	if (turns_left == 0)
+		loop_stop(loop);
+	return true;
+}
+
+static void does_at_the_end_of_the_turn_what_was_put_off(void **state)
+{
+	(void)state;
+	story[0] = '\0';
+	assert_false(later_set(loop, &errand_c.later)); /* there is no turn */
+	turns_left = 2;
+	loop_run(loop, set_errands, NULL);
+	assert_string_equal(story, "()bca()");
+	assert_false(later_set(loop, &errand_c.later));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -614,6 +664,7 @@ int main(void)
 		with_loop(have_one_time_each),
 		with_loop(do_not_come_while_there_is_nothing_to_do),
 		with_loop(a_nudge_from_another_thread_and_libuvs_timers_are_served),
+		with_loop(does_at_the_end_of_the_turn_what_was_put_off),
 		cmocka_unit_test(leaves_no_descriptor_behind),
 	};
 

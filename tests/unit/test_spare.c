@@ -303,6 +303,58 @@ static void there_are_never_more_than_were_in_use(void **state)
 	close(server.listener);
 }
 
+static struct conn  *ended;
+static struct server next_server;
+static int           ended_peer;
+
+static bool still_connected(int peer)
+{
+	char byte;
+
+	return recv(peer, &byte, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN;
+}
+
+/* Two end; the third takes the place of one of them at once. */
+static bool end_and_begin(void *owner)
+{
+	struct conn **others = owner;
+
+	conn_free(ended);
+	conn_free(others[0]);
+	assert_int_equal(spares(), 2);
+	assert_true(still_connected(ended_peer));
+	others[1] = conn_new(loop);
+	assert_int_not_equal(conn_connect(others[1], &next_server.address), IO_FAILED);
+	assert_int_equal(spares(), 1);
+	loop_stop(loop);
+	return true;
+}
+
+static void within_a_turn_sockets_are_disconnected_at_its_end_or_when_they_are_taken(void **state)
+{
+	struct server server = serve("127.0.0.1", 5);
+	struct conn  *others[2];
+	int           peer, next_peer;
+
+	(void)state;
+	next_server = serve("127.0.0.2", 5);
+	ended = connection(&server, &ended_peer);
+	others[0] = connection(&server, &peer);
+	loop_run(loop, end_and_begin, others);
+	assert_int_equal(spares(), 1);
+	assert_int_equal(end_seen(ended_peer), ECONNRESET);
+	assert_int_equal(end_seen(peer), ECONNRESET);
+	next_peer = take_peer(&next_server);
+	while (conn_connected(others[1]) == IO_WANT_WRITE)
+		assert_true(await(others[1], IO_WANT_WRITE, patience));
+	say(next_peer, "hello\n");
+	expect_line(others[1], "hello");
+	conn_free(others[1]);
+	close(next_peer);
+	close(server.listener);
+	close(next_server.listener);
+}
+
 /* --- events of before ------------------------------------------------------------------------ */
 
 struct side {
@@ -382,6 +434,7 @@ int main(void)
 		with_loop(families_do_not_mix_and_do_not_pile_up),
 		with_loop(a_mapped_address_keeps_its_socket),
 		with_loop(there_are_never_more_than_were_in_use),
+		with_loop(within_a_turn_sockets_are_disconnected_at_its_end_or_when_they_are_taken),
 		with_loop(no_event_of_before_is_told_to_the_next_watch),
 	};
 
