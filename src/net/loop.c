@@ -31,6 +31,8 @@ struct loop {
 	uv_loop_t uv;
 	moment    now;
 	moment    gathered; /* when the batch in hand was fetched */
+	moment    ended;    /* when the turn before was over */
+	double    waited;   /* see loop_waited */
 	bool      stopping, measured;
 	bool      quiet; /* nothing came when it was asked last */
 	double    cpu;   /* milliseconds of this thread, when the turn began */
@@ -134,6 +136,11 @@ struct uv_loop_s *loop_uv(struct loop *loop)
 const struct turns *loop_turns(const struct loop *loop)
 {
 	return &loop->turns;
+}
+
+double loop_waited(const struct loop *loop)
+{
+	return loop->waited;
 }
 
 void loop_measure(struct loop *loop)
@@ -432,10 +439,11 @@ static double cpu_now(void)
 
 static void note_turn(struct loop *loop)
 {
-	double took = clock_ms(loop->now, clock_now());
-	double cpu = loop->measured ? cpu_now() - loop->cpu : 0;
+	double took, cpu = loop->measured ? cpu_now() - loop->cpu : 0;
 	size_t length = 0;
 
+	loop->ended = clock_now();
+	took = clock_ms(loop->now, loop->ended);
 	while (length < TURN_LENGTHS - 1 && took >= turn_lengths[length])
 		length++;
 	loop->turns.count[length]++;
@@ -451,6 +459,7 @@ static void gather(struct loop *loop, bool busy)
 	loop->next_event = 0;
 	loop->batch++;
 	loop->gathered = clock_now();
+	loop->waited += clock_ms(loop->ended, loop->gathered);
 	loop->quiet = loop->event_count == 0;
 }
 
@@ -486,7 +495,7 @@ void loop_run(struct loop *loop, loop_turn *turn, void *owner)
 	bool busy = true;
 
 	loop->stopping = false;
-	loop->now = clock_now();
+	loop->now = loop->ended = clock_now();
 	while (!loop->stopping) {
 		loop->running = true;
 		if (serve(loop, busy))

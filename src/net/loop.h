@@ -64,6 +64,9 @@ struct turns {
 
 const struct turns *loop_turns(const struct loop *loop);
 
+/* How long it has waited for something to happen, in all; milliseconds. */
+double loop_waited(const struct loop *loop);
+
 /* Take the CPU time of each turn from now on; that costs two system calls a turn. */
 void loop_measure(struct loop *loop);
 

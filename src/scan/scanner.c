@@ -17,8 +17,9 @@ struct scanner {
 	struct scan     scan;
 	struct employer employer;
 	struct worker **workers;
-	size_t          worker_count;
+	size_t          worker_count, most_workers;
 	atomic_size_t   working;
+	atomic_bool     short_handed, complete; /* another worker is wanted; there will be no more */
 
 	uv_mutex_t lock;
 	uint64_t   sequence; /* of the next target; with the list of targets under the lock */
@@ -114,6 +115,14 @@ static void flush(void *owner)
 	scanner->scan.listener.flush(scanner->scan.listener.owner);
 }
 
+static void overworked(void *owner)
+{
+	struct scanner *scanner = owner;
+
+	if (!atomic_load(&scanner->complete) && !atomic_exchange(&scanner->short_handed, true))
+		uv_async_send(&scanner->nudge);
+}
+
 static void finished(void *owner)
 {
 	struct scanner *scanner = owner;
@@ -143,6 +152,30 @@ static void close_handles(struct scanner *scanner)
 	uv_close((uv_handle_t *)&scanner->ticker, NULL);
 }
 
+/* One more, if it can be had. */
+static void start_worker(struct scanner *scanner)
+{
+	struct worker *worker = worker_new(&scanner->employer);
+
+	if (worker) {
+		atomic_fetch_add(&scanner->working, 1);
+		scanner->workers[scanner->worker_count++] = worker;
+		if (worker_start(worker))
+			return;
+		atomic_fetch_sub(&scanner->working, 1);
+		scanner->worker_count--;
+		worker_join(worker);
+	}
+	scanner->most_workers = scanner->worker_count;
+}
+
+static void start_workers(struct scanner *scanner, size_t count)
+{
+	while (scanner->worker_count < count && scanner->worker_count < scanner->most_workers)
+		start_worker(scanner);
+	atomic_store(&scanner->complete, scanner->worker_count == scanner->most_workers);
+}
+
 static void nudged(uv_async_t *handle)
 {
 	struct scanner *scanner = handle->data;
@@ -153,6 +186,8 @@ static void nudged(uv_async_t *handle)
 	}
 	if (scanner->scan.listener.broken(scanner->scan.listener.owner))
 		stop(scanner, SCAN_BROKEN_OFF);
+	if (atomic_exchange(&scanner->short_handed, false) && !scanner->stopped)
+		start_workers(scanner, scanner->worker_count + 1);
 	for (size_t i = 0; i < scanner->worker_count; i++)
 		worker_nudge(scanner->workers[i]);
 }
@@ -301,7 +336,7 @@ struct scanner *scanner_new(const struct scan *scan)
 	uv_mutex_init(&scanner->lock);
 	uv_async_init(&scanner->loop, &scanner->nudge, nudged);
 	scanner->nudge.data = scanner;
-	scanner->worker_count = count;
+	scanner->most_workers = count;
 	scanner->employer = (struct employer){
 		.settings = scan->settings,
 		.catalogue = scan->catalogue,
@@ -319,31 +354,19 @@ struct scanner *scanner_new(const struct scan *scan)
 		.outcome = outcome,
 		.host = host_over,
 		.flush = flush,
+		.overworked = overworked,
 		.finished = finished,
 	};
 	return scanner;
 }
 
-/* At least one worker must start; with fewer than wished for the scan takes longer, that is all. */
-static bool start_workers(struct scanner *scanner)
+/* As many threads as were asked for; where none were, one, and others once there is too much for those that there are:
+ * a few hosts are done before it pays to prepare a second. At least one must start; with fewer than wished for the scan
+ * takes longer, that is all. */
+static bool begin(struct scanner *scanner)
 {
-	size_t started = 0;
-
-	for (size_t i = 0; i < scanner->worker_count; i++) {
-		struct worker *worker = worker_new(&scanner->employer);
-
-		if (!worker)
-			break;
-		atomic_fetch_add(&scanner->working, 1);
-		if (!worker_start(worker)) {
-			atomic_fetch_sub(&scanner->working, 1);
-			worker_join(worker);
-			break;
-		}
-		scanner->workers[started++] = worker;
-	}
-	scanner->worker_count = started;
-	return started > 0;
+	start_workers(scanner, scanner->scan.settings->threads > 0 ? scanner->most_workers : 1);
+	return scanner->worker_count > 0;
 }
 
 enum scan_end scanner_run(struct scanner *scanner, int *signal)
@@ -352,7 +375,7 @@ enum scan_end scanner_run(struct scanner *scanner, int *signal)
 	watch_signals(scanner);
 	watch_time(scanner);
 	targets_listen(scanner->scan.targets, there_is_more, scanner);
-	if (!start_workers(scanner)) {
+	if (!begin(scanner)) {
 		close_handles(scanner);
 		scanner->end = SCAN_NOT_STARTED;
 	}

@@ -20,6 +20,9 @@ enum { STARTS = 64, NAMES = 512 };
  * processor busy, for what they take is then still in its cache when their turn comes. */
 enum { WINDOW = 128 };
 
+/* Who has not waited for a fifth of the last so many milliseconds could do with another thread. */
+enum { PERIOD = 50, SLACK = 5 };
+
 /* When so few hosts are left, it is said what they are waiting for. */
 enum { LAST_HOSTS = 4, WAITING_TEXT = 200 };
 
@@ -41,6 +44,8 @@ struct worker {
 	size_t       window;        /* how many may be in flight, for now */
 	bool         widened, full; /* the window: in this turn; there would be more to do */
 	uint64_t     connections;   /* that were made */
+	moment       since;         /* when the last PERIOD began; */
+	double       waited;        /* and how long the loop had waited by then */
 	bool         exhausted;     /* the scanner has no more targets */
 
 	uv_mutex_t lock;
@@ -459,6 +464,27 @@ void worker_waiting(struct worker *worker, char *text, size_t size)
 	uv_mutex_unlock(&worker->lock);
 }
 
+/* --- too much for one ------------------------------------------------------------------------ */
+
+static bool is_busy(struct worker *worker)
+{
+	double elapsed = clock_ms(worker->since, loop_now(worker->loop)), waited;
+
+	if (elapsed < PERIOD)
+		return false;
+	waited = loop_waited(worker->loop) - worker->waited;
+	worker->since = loop_now(worker->loop);
+	worker->waited += waited;
+	return waited * SLACK < elapsed;
+}
+
+/* What is short may be the processor, or what each thread has its share of: connections, and names looked up. */
+static bool is_overworked(struct worker *worker)
+{
+	return !worker->exhausted &&
+	       (worker->in_flight >= worker->employer->parallel || worker->names >= NAMES || is_busy(worker));
+}
+
 /* --- turns ----------------------------------------------------------------------------------- */
 
 /* One turn of the loop. Whatever ends during it waits its turn: nothing here recurses. */
@@ -479,6 +505,8 @@ static bool turn(void *owner)
 	if (worker->in_flight == 0)
 		spares_close(worker->loop); /* the next target may be long in coming */
 	worker->employer->flush(worker->employer->owner);
+	if (is_overworked(worker))
+		worker->employer->overworked(worker->employer->owner);
 	if (worker->exhausted && worker->hosts <= LAST_HOSTS)
 		note_waiting(worker);
 	if (worker->exhausted && worker->hosts == 0)
@@ -493,6 +521,7 @@ static void run(void *argument)
 	struct worker *worker = argument;
 
 	vm_watch_thread();
+	worker->since = clock_now();
 	loop_run(worker->loop, turn, worker);
 	worker->employer->finished(worker->employer->owner);
 }

@@ -42,6 +42,7 @@ struct employer {
 	void (*outcome)(void *owner, const struct host *host, const struct outcome *outcome);
 	void (*host)(void *owner, struct host *host); /* all of it is known; it is freed after the call */
 	void (*flush)(void *owner);                   /* a turn is over: what was told may go out */
+	void (*overworked)(void *owner);              /* there is more to do than this thread can */
 	void (*finished)(void *owner);                /* the thread is about to end */
 };
 

@@ -433,4 +433,29 @@ def _():
             expect(len(done.records), 3, "records")
 
 
+def threads(*words):
+    """How many threads a run had, and how many connections were on the way at a time."""
+    err = scan("--json", "--stats", *words).err
+    return [int(re.search(rf"(\d+) {what}", err).group(1)) for what in ("thread", "tried or open at a time")]
+
+
+@test("a few hosts are done by one thread, many by as many as there are processors; -j says how many")
+def _():
+    processors = len(os.sched_getaffinity(0))
+    with closed_port() as port:
+        service = "-s", f"ldap={port}"
+        expect(threads(*service, "127.0.3.1-20")[0], 1, "threads for 20 hosts")
+        expect(threads(*service, "127.0.3.1-20", "-j", 2)[0], 2, "threads with -j 2")
+        expect(threads(*service, "127.0.0.0/15")[0], processors, "threads for 131,072 hosts")
+        expect(threads(*service, "127.0.0.0/15", "-j", 1)[0], 1, "threads with -j 1")
+
+
+@test("where all that one thread may have in flight is waited for, the others help")
+def _():
+    with silent_port(address="0.0.0.0") as port:
+        found = threads("-s", f"ssh={port}", "--connect-timeout", 0.5, "-P", 40, "127.0.3.1-60")
+    processors = len(os.sched_getaffinity(0))
+    expect(found, [processors, 40 - 40 % processors], "threads and connections")
+
+
 run()
