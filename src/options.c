@@ -653,7 +653,7 @@ const char *options_help(void)
 	       "  -P, --parallel N        connections in flight (default: 512)\n"
 	       "      --per-host N        connections in flight to one host (default: 32)\n"
 	       "      --rate N            new connections a second, 0 for no limit (default: 0)\n"
-	       "  -j, --threads N         worker threads, 0 for as many as help, at most one a processor\n"
+	       "  -j, --threads N         worker threads; 0: as many as help, and processors\n"
 	       "                          (default: 0)\n"
 	       "\n"
 	       "What to show\n"
