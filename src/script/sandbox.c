@@ -18,20 +18,11 @@
 
 static int require(lua_State *L);
 
-static const char *const globals[] = { "assert",   "error",    "getmetatable", "ipairs",  "next",   "pairs",
-	                               "pcall",    "rawequal", "rawget",       "rawlen",  "rawset", "select",
-	                               "tonumber", "tostring", "type",         "_VERSION" };
-static const char *const libraries[] = { LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_MATHLIBNAME, LUA_UTF8LIBNAME };
-
-static int count_fields(lua_State *L, int index)
-{
-	int count = 0;
-
-	lua_pushnil(L);
-	for (; lua_next(L, index) != 0; count++)
-		lua_pop(L, 1);
-	return count;
-}
+static const char *const globals[] = { "assert",       "error",        "getmetatable",  "ipairs",
+	                               "next",         "pairs",        "pcall",         "rawequal",
+	                               "rawget",       "rawlen",       "rawset",        "select",
+	                               "tonumber",     "tostring",     "type",          "_VERSION",
+	                               LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_MATHLIBNAME, LUA_UTF8LIBNAME };
 
 /* [-1, +0, m] Copy the fields of the table on top to the one below it. */
 static void copy_fields(lua_State *L)
@@ -45,48 +36,23 @@ static void copy_fields(lua_State *L)
 	lua_pop(L, 1);
 }
 
-/* [-0, +0, m] Copy field `name` of the table at `from` to a new table's field in the one on top. A table that grows
- * as it is filled takes several times as long. */
-static void copy_library(lua_State *L, int from, const char *name)
-{
-	int count;
-
-	lua_getfield(L, from, name);
-	count = count_fields(L, lua_gettop(L));
-	lua_createtable(L, 0, count);
-	lua_insert(L, -2);
-	copy_fields(L);
-	lua_setfield(L, -2, name);
-}
-
 enum { ENVIRONMENT = 32 }; /* names in one, about */
 
-static const char pristine_key = 0; /* registry[&pristine_key] = the globals as Lua made them */
+static const char shared_key = 0; /* registry[&shared_key] = what is in every environment of the state */
 
+/* [-0, +1, m] A state belongs to one script: what that changes in `string`, say, its libraries see as well, and nobody
+ * else. Names that it adds are its own. */
 static void push_environment(lua_State *L)
 {
-	int pristine;
-
-	luaL_checkstack(L, 12, NULL);
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &pristine_key);
-	pristine = lua_gettop(L);
+	luaL_checkstack(L, 6, NULL);
 	lua_createtable(L, 0, ENVIRONMENT);
-	for (size_t i = 0; i < sizeof globals / sizeof *globals; i++) {
-		lua_getfield(L, pristine, globals[i]);
-		lua_setfield(L, -2, globals[i]);
-	}
-	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++)
-		copy_library(L, pristine, libraries[i]);
-	table_api_push_setmetatable(L);
-	lua_setfield(L, -2, "setmetatable");
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &shared_key);
+	copy_fields(L);
 	lua_newtable(L);
 	lua_pushcclosure(L, require, 1);
 	lua_setfield(L, -2, "require");
-	scan_api_push(L);
-	lua_setfield(L, -2, "scan");
 	lua_pushvalue(L, -1);
 	lua_setfield(L, -2, "_G");
-	lua_remove(L, pristine);
 }
 
 /* [-0, +1, m] The environment of a trusted script: all there is, but what it adds is its own. */
@@ -239,7 +205,22 @@ static int require(lua_State *L)
 
 /* --- preparing a state ------------------------------------------------------------------------ */
 
-/* [-0, +0, e] Open the libraries, keep them pristine, and lock what all scripts share. */
+/* [-0, +0, m] Keep, of the globals at `from`, what environments have. */
+static void share(lua_State *L, int from)
+{
+	lua_createtable(L, 0, ENVIRONMENT);
+	for (size_t i = 0; i < sizeof globals / sizeof *globals; i++) {
+		lua_getfield(L, from, globals[i]);
+		lua_setfield(L, -2, globals[i]);
+	}
+	table_api_push_setmetatable(L);
+	lua_setfield(L, -2, "setmetatable");
+	scan_api_push(L);
+	lua_setfield(L, -2, "scan");
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &shared_key);
+}
+
+/* [-0, +0, e] Open the libraries, take out what scripts must not have, and lock what is left. */
 int sandbox_prepare(lua_State *L)
 {
 	static const luaL_Reg opened[] = { { LUA_GNAME, luaopen_base },
@@ -259,7 +240,8 @@ int sandbox_prepare(lua_State *L)
 	lua_getfield(L, 1, LUA_TABLIBNAME);
 	table_api_register(L);
 	lua_pop(L, 2);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &pristine_key);
+	share(L, 1);
+	lua_pop(L, 1);
 	lua_pushliteral(L, "");
 	lua_getmetatable(L, -1);
 	lua_pushboolean(L, false);
