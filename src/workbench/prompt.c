@@ -13,7 +13,8 @@
 #include <wchar.h>
 
 #ifdef HAVE_LIBEDIT
-#include <histedit.h>
+#include "workbench/libedit.h"
+
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -75,6 +76,8 @@ static enum input ask_plainly(struct prompt *prompt, struct buffer *line)
 
 #ifdef HAVE_LIBEDIT
 
+static struct libedit libedit;
+
 /* --- where the history is -------------------------------------------------------------------- */
 
 static bool make_folder(char *path)
@@ -110,15 +113,15 @@ static void open_history(struct prompt *prompt)
 {
 	HistEvent event;
 
-	prompt->history = history_init();
+	prompt->history = libedit.history_init();
 	if (!prompt->history)
 		return;
-	history(prompt->history, &event, H_SETSIZE, KEPT_LINES);
-	history(prompt->history, &event, H_SETUNIQUE, 1);
+	libedit.history(prompt->history, &event, H_SETSIZE, KEPT_LINES);
+	libedit.history(prompt->history, &event, H_SETUNIQUE, 1);
 	find_history(prompt->path);
 	if (*prompt->path)
-		history(prompt->history, &event, H_LOAD, prompt->path);
-	el_set(prompt->editor, EL_HIST, history, prompt->history);
+		libedit.history(prompt->history, &event, H_LOAD, prompt->path);
+	libedit.set(prompt->editor, EL_HIST, libedit.history, prompt->history);
 }
 
 /* --- the terminal's ways --------------------------------------------------------------------- */
@@ -172,7 +175,7 @@ static struct prompt *of_editor(EditLine *editor)
 {
 	struct prompt *prompt;
 
-	el_get(editor, EL_CLIENTDATA, &prompt);
+	libedit.get(editor, EL_CLIENTDATA, &prompt);
 	return prompt;
 }
 
@@ -183,13 +186,13 @@ static bool look_up(void *owner)
 
 	if (resized) {
 		resized = 0;
-		el_resize(prompt->editor);
+		libedit.resize(prompt->editor);
 	}
 	if (!continued)
 		return false;
 	continued = 0;
-	el_set(prompt->editor, EL_PREP_TERM, 1);
-	el_set(prompt->editor, EL_REFRESH);
+	libedit.set(prompt->editor, EL_PREP_TERM, 1);
+	libedit.set(prompt->editor, EL_REFRESH);
 	return false;
 }
 
@@ -247,14 +250,14 @@ static bool indents(const LineInfo *line)
 
 static unsigned char complete(EditLine *editor, int key)
 {
-	const LineInfo   *line = el_line(editor);
+	const LineInfo   *line = libedit.line(editor);
 	struct completion completion;
 	char              rest[COMPLETE_NAME];
 	size_t            common;
 
 	(void)key;
 	if (indents(line))
-		return el_insertstr(editor, "  ") == 0 ? CC_REFRESH : CC_ERROR;
+		return libedit.insertstr(editor, "  ") == 0 ? CC_REFRESH : CC_ERROR;
 	complete_line(of_editor(editor)->program, line->buffer, (size_t)(line->cursor - line->buffer),
 	              &completion);
 	if (completion.count == 0)
@@ -263,7 +266,7 @@ static unsigned char complete(EditLine *editor, int key)
 	if (common > completion.typed) {
 		snprintf(rest, sizeof rest, "%.*s", (int)(common - completion.typed),
 		         completion.names[0] + completion.typed);
-		el_insertstr(editor, rest);
+		libedit.insertstr(editor, rest);
 		return CC_REFRESH;
 	}
 	if (completion.count == 1)
@@ -287,11 +290,12 @@ static enum input ask_editor(struct prompt *prompt, struct buffer *line)
 	const char *text;
 
 	edited = 1;
-	el_set(prompt->editor, EL_PREP_TERM, 1); /* or a Ctrl-D that is quicker than el_gets would be lost */
-	text = el_gets(prompt->editor, &count);
+	/* Or a Ctrl-D that is quicker than el_gets would be lost. */
+	libedit.set(prompt->editor, EL_PREP_TERM, 1);
+	text = libedit.gets(prompt->editor, &count);
 	edited = 0;
 	if (!text && count == -1 && errno == EINTR) {
-		el_reset(prompt->editor);
+		libedit.reset(prompt->editor);
 		fputs("^C\n", stdout);
 		return INPUT_INTERRUPTED;
 	}
@@ -313,29 +317,30 @@ static bool can_edit(void)
 
 static void open_editor(struct prompt *prompt)
 {
-	if (!can_edit())
+	if (!can_edit() || !libedit_load(&libedit))
 		return;
 	setlocale(LC_CTYPE, "");
 	mind_terminal();
-	prompt->editor = el_init("scan", stdin, stdout, stderr);
+	prompt->editor = libedit.init("scan", stdin, stdout, stderr);
 	if (!prompt->editor)
 		return;
-	el_set(prompt->editor, EL_CLIENTDATA, prompt);
-	el_set(prompt->editor, EL_PROMPT, prompt_text);
-	el_set(prompt->editor, EL_EDITOR, "emacs");
-	el_set(prompt->editor, EL_GETCFN, read_character);
-	el_wset(prompt->editor, EL_ADDFN, L"complete", L"complete a name", complete); /* el_set leaks these */
-	el_set(prompt->editor, EL_BIND, "^I", "complete", NULL);
+	libedit.set(prompt->editor, EL_CLIENTDATA, prompt);
+	libedit.set(prompt->editor, EL_PROMPT, prompt_text);
+	libedit.set(prompt->editor, EL_EDITOR, "emacs");
+	libedit.set(prompt->editor, EL_GETCFN, read_character);
+	/* el_set would leak these words. */
+	libedit.wset(prompt->editor, EL_ADDFN, L"complete", L"complete a name", complete);
+	libedit.set(prompt->editor, EL_BIND, "^I", "complete", NULL);
 	open_history(prompt);
-	el_source(prompt->editor, NULL);
+	libedit.source(prompt->editor, NULL);
 }
 
 static void close_editor(struct prompt *prompt)
 {
 	if (prompt->history)
-		history_end(prompt->history);
+		libedit.history_end(prompt->history);
 	if (prompt->editor)
-		el_end(prompt->editor);
+		libedit.end(prompt->editor);
 }
 
 /* The file is written each time: a session may end in any way. */
@@ -345,9 +350,9 @@ void prompt_remember(struct prompt *prompt, const char *line)
 
 	if (!prompt->history || *line == '\0' || *line == ' ')
 		return;
-	history(prompt->history, &event, H_ENTER, line);
+	libedit.history(prompt->history, &event, H_ENTER, line);
 	if (*prompt->path)
-		history(prompt->history, &event, H_SAVE, prompt->path);
+		libedit.history(prompt->history, &event, H_SAVE, prompt->path);
 }
 
 static bool editing(const struct prompt *prompt)
@@ -372,7 +377,7 @@ static size_t width_of(wchar_t character, size_t column)
 /* In which row of the line, which may have several, the cursor is. */
 static size_t cursor_row(struct prompt *prompt)
 {
-	const LineInfoW *line = el_wline(prompt->editor);
+	const LineInfoW *line = libedit.wline(prompt->editor);
 	struct winsize   size;
 	size_t           columns = 80, column = strlen(prompt->text);
 
@@ -400,7 +405,7 @@ static void hide_line(struct prompt *prompt)
 
 static void show_line(struct prompt *prompt)
 {
-	el_set(prompt->editor, EL_REFRESH);
+	libedit.set(prompt->editor, EL_REFRESH);
 }
 
 #else
