@@ -569,8 +569,10 @@ def sandbox_is_documented():
     source, first = read("src/script/sandbox.c"), section(GUIDE, "The sandbox").split("\n- ")[1]
     real = set(re.findall(r'"(\w+)"', re.search(r"globals\[\] = \{(.*?)\};", source, re.DOTALL).group(1)))
     real |= {name.lower() for name in re.findall(r"LUA_(STR|TAB|MATH|UTF8)LIBNAME", source)} - {"str", "tab"}
-    real |= set(re.findall(r'lua_setfield\(L, -2, "(\w+)"\);', re.search(
-        r"^static void push_environment.*?^}", source, re.MULTILINE | re.DOTALL).group())) | {"string", "table"}
+    real |= {"string", "table"}
+    for function in ("share", "push_environment"):
+        body = re.search(rf"^static void {function}\(.*?^}}", source, re.MULTILINE | re.DOTALL).group()
+        real |= set(re.findall(r'lua_setfield\(L, -2, "(\w+)"\);', body))
     return differ("global", set(re.findall(r"`(\w+)`", first)), real)
 
 
