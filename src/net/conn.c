@@ -65,7 +65,7 @@ struct conn {
 
 static void ready(struct watch *watch, uint32_t events);
 static void ring(struct alarm *alarm);
-static void send_later(struct later *later);
+static bool send_later(struct later *later);
 
 struct conn *conn_new(struct loop *loop)
 {
@@ -635,14 +635,16 @@ static bool put_off(struct conn *conn, const char *bytes, size_t length)
 }
 
 /* Why it could not be sent is the answer to it. */
-static void send_later(struct later *later)
+static bool send_later(struct later *later)
 {
 	struct conn *conn = (struct conn *)(void *)((char *)later - offsetof(struct conn, later));
 
 	if (send_out(conn) == IO_FAILED)
 		conn->broken = conn->readable = true;
-	if (conn->readable && conn->want == IO_WANT_READ)
-		wake(conn, true);
+	if (!conn->readable || conn->want != IO_WANT_READ)
+		return false;
+	wake(conn, true);
+	return true;
 }
 
 static enum io write_plain(struct conn *conn, const char *bytes, size_t length)

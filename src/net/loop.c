@@ -270,14 +270,18 @@ void later_clear(struct later *later)
 	later->next = later->previous = NULL;
 }
 
-static void run_laters(struct loop *loop)
+/* Was anybody called back? */
+static bool run_laters(struct loop *loop)
 {
+	bool called = false;
+
 	while (loop->laters.next != &loop->laters) {
 		struct later *later = loop->laters.next;
 
 		later_clear(later);
-		later->run(later);
+		called |= later->run(later);
 	}
+	return called;
 }
 
 /* --- alarms ---------------------------------------------------------------------------------- */
@@ -501,7 +505,7 @@ void loop_run(struct loop *loop, loop_turn *turn, void *owner)
 		if (serve(loop, busy))
 			ring_due(loop);
 		busy = turn && turn(owner);
-		run_laters(loop);
+		busy |= run_laters(loop);
 		loop->running = false;
 		note_turn(loop);
 	}

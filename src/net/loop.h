@@ -93,9 +93,10 @@ void watch_remove(struct loop *loop, struct watch *watch);
 
 /* Something that is done at the end of the turn, together with all of its kind: system calls that make packets cost
  * less one right behind the other, not least where the peer is on this machine and need not be woken for each.
- * Embedded in its owner; runs once. */
+ * Embedded in its owner; runs once. True: it has called somebody back, who may have ended what the turn was waiting
+ * for; so the next turn comes at once. */
 struct later {
-	void (*run)(struct later *later);
+	bool (*run)(struct later *later);
 	struct later *next, *previous; /* in the loop's ring; NULL while it is not in there */
 };
 

@@ -91,13 +91,14 @@ int spare_take(struct loop *loop, struct watch *watch, int family)
 }
 
 /* At the end of the turn. What cannot be disconnected is closed when somebody wants to take it. */
-static void disconnect_all(struct later *later)
+static bool disconnect_all(struct later *later)
 {
 	struct spares *spares = (struct spares *)(void *)((char *)later - offsetof(struct spares, later));
 
 	for (size_t i = 0; i < spares->count; i++)
 		if (spares->spare[i].connected)
 			spares->spare[i].connected = !disconnect(spares->spare[i].fd);
+	return false;
 }
 
 void spares_init(struct spares *spares)

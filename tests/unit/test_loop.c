@@ -604,13 +604,14 @@ struct errand {
 	struct later *also; /* to be set by this one, or NULL */
 };
 
-static void run_errand(struct later *later)
+static bool run_errand(struct later *later)
 {
 	struct errand *errand = (struct errand *)later;
 
 	tell(errand->letter);
 	if (errand->also)
 		assert_true(later_set(loop, errand->also));
+	return false;
 }
 
 static struct errand errand_a = { { .run = run_errand }, 'a', NULL };
@@ -646,6 +647,46 @@ static void does_at_the_end_of_the_turn_what_was_put_off(void **state)
 	assert_false(later_set(loop, &errand_c.later));
 }
 
+/* As a connection does at which the server is found gone when a command is sent. */
+static bool run_last_errand(struct later *later)
+{
+	(void)later;
+	turns_left = 0;
+	return true;
+}
+
+static struct later last_errand = { .run = run_last_errand };
+
+static void ring_late(struct alarm *alarm)
+{
+	(void)alarm;
+	tell('!');
+	loop_stop(loop);
+}
+
+static bool wait_for_the_errand(void *owner)
+{
+	(void)owner;
+	if (turns_left == 0)
+		loop_stop(loop);
+	else
+		assert_true(later_set(loop, &last_errand));
+	return false;
+}
+
+static void asks_again_before_it_waits_where_somebody_was_called_at_the_end_of_the_turn(void **state)
+{
+	struct alarm guard = { .ring = ring_late };
+
+	(void)state;
+	story[0] = '\0';
+	turns_left = 1;
+	assert_true(alarm_set(loop, &guard, clock_after(loop_now(loop), 2)));
+	loop_run(loop, wait_for_the_errand, NULL);
+	alarm_clear(loop, &guard);
+	assert_string_equal(story, "");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -665,6 +706,7 @@ int main(void)
 		with_loop(do_not_come_while_there_is_nothing_to_do),
 		with_loop(a_nudge_from_another_thread_and_libuvs_timers_are_served),
 		with_loop(does_at_the_end_of_the_turn_what_was_put_off),
+		with_loop(asks_again_before_it_waits_where_somebody_was_called_at_the_end_of_the_turn),
 		cmocka_unit_test(leaves_no_descriptor_behind),
 	};
 
