@@ -1,6 +1,7 @@
 #include "script/expression.h"
 
 #include "base/buffer.h"
+#include "base/escape.h"
 #include "base/nearest.h"
 #include "script/sandbox.h"
 #include "script/value.h"
@@ -272,24 +273,82 @@ static bool rewrite(const struct reading *reading, const char *text)
 
 /* --- evaluation ------------------------------------------------------------------------------ */
 
+static json_t *readable(const json_t *value);
+
+static json_t *readable_text(const char *bytes, size_t length)
+{
+	struct buffer text;
+	json_t       *result;
+
+	buffer_init(&text, 3 * length); /* U+FFFD takes three bytes */
+	escape_utf8(&text, bytes, length);
+	result = json_stringn(buffer_bytes(&text), buffer_length(&text));
+	buffer_free(&text);
+	return result;
+}
+
+static json_t *readable_array(const json_t *array)
+{
+	json_t       *result = json_array();
+	const json_t *element;
+	size_t        index;
+
+	json_array_foreach (array, index, element)
+		json_array_append_new(result, readable(element));
+	return result;
+}
+
+static json_t *readable_object(const json_t *object)
+{
+	json_t     *result = json_object(), *name;
+	const char *key;
+	json_t     *value;
+
+	json_object_foreach ((json_t *)object, key, value) {
+		name = readable_text(key, strlen(key));
+		if (name)
+			json_object_set_new(result, json_string_value(name), readable(value));
+		json_decref(name);
+	}
+	return result;
+}
+
+/* The value as jansson writes it: servers say what is not UTF-8, too. A new tree; NULL: no memory. */
+static json_t *readable(const json_t *value)
+{
+	if (json_is_string(value))
+		return readable_text(json_string_value(value), json_string_length(value));
+	if (json_is_array(value))
+		return readable_array(value);
+	return json_is_object(value) ? readable_object(value) : json_copy((json_t *)value);
+}
+
+static void put_value(struct buffer *out, const json_t *value)
+{
+	json_t *tree = readable(value);
+	char *text = tree ? json_dumps(tree, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+
+	if (text)
+		buffer_format(out, "%.*s%s", VALUE, text, strlen(text) > VALUE ? "..." : "");
+	free(text);
+	json_decref(tree);
+}
+
 /* "NAME is VALUE", once for each name. */
 static void note(struct expression *expression, const char *path)
 {
 	static const char separator[] = ", ";
 	struct buffer    *seen = expression->seen;
 	char              name[PATH + 8];
-	char             *value = expression->value ? json_dumps(expression->value,
-	                                                         JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6))
-	                                            : NULL;
 
 	snprintf(name, sizeof name, "%s%s is ", separator, path);
-	if (buffer_length(seen) == 0 ||
-	    !memmem(buffer_bytes(seen), buffer_length(seen), name, strlen(name))) {
-		buffer_text(seen, name);
-		buffer_format(seen, "%.*s%s", VALUE, value ? value : "not there",
-		              value && strlen(value) > VALUE ? "..." : "");
-	}
-	free(value);
+	if (memmem(buffer_bytes(seen), buffer_length(seen), name, strlen(name)))
+		return;
+	buffer_text(seen, name);
+	if (expression->value)
+		put_value(seen, expression->value);
+	else
+		buffer_text(seen, "not there");
 }
 
 static int field(lua_State *L)

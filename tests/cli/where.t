@@ -137,6 +137,15 @@ def _():
     expect(done.err, "scan: 127.0.0.1 is not as expected: ssh.banner == 'x' (ssh.banner is \"SSH-2.0-" + "x" * 91 + "...)\n")
 
 
+@test("--expect shows what is not UTF-8")
+def _():
+    with greeter(b"SSH-2.0-caf\xe9\r\n") as server:
+        done = scan("-s", f"ssh={server.port}", "--expect", "ssh.banner == 'x'", "127.0.0.1", status=1)
+        expect_in('ssh.banner == \'x\' (ssh.banner is "SSH-2.0-caf\ufffd")\n', done.err)
+        done = scan("-s", f"ssh={server.port}", "--expect", "not ssh.data", "127.0.0.1", status=1)
+        expect_in('not ssh.data (ssh.data is {"banner":"SSH-2.0-caf\ufffd"', done.err)
+
+
 @test("a service at two ports could be either, and is refused")
 def _():
     for option in ("--where", "--expect"):
