@@ -761,8 +761,8 @@ static int push_fact(lua_State *L, const struct handle *handle, enum fact fact)
 	}
 }
 
-/* conn.name, which only a handle leads to. Upvalue 1 has all names: a method stands there itself, a fact as its
- * number. */
+/* conn.name. Upvalue 1 has all names: a method stands there itself, which makes sure whose handle it is, and a fact as
+ * its number. */
 static int conn_index(lua_State *L)
 {
 	struct handle *handle;
@@ -772,7 +772,7 @@ static int conn_index(lua_State *L)
 	type = lua_rawget(L, lua_upvalueindex(1));
 	if (type == LUA_TFUNCTION)
 		return 1;
-	handle = lua_touserdata(L, 1);
+	handle = check_type(L); /* debug.getmetatable leads here with anything */
 	luaL_checktype(L, 2, LUA_TSTRING);
 	if (!handle->conn)
 		return luaL_error(L, "conn is closed");

@@ -144,6 +144,17 @@ def _():
         expect_in(told, scan("--check", path + "/evil.lua", status=1).out)
 
 
+@test("a trusted probe that asks for a field of what is no conn is told so")
+def _():
+    text = """return { about = "x", services = { { name = "solo", port = 1 } }, probe = function(conn, report)
+      local index = debug.getmetatable(conn).__index
+      for _, what in ipairs { {}, 1, io.stdout } do report("ok", pcall(index, what, "port")) end
+    end }"""
+    with greeter() as server, folder(solo_lua=text) as path:
+        done = scan("--json", "-S", path + "/solo.lua", "--trust", "-s", f"solo={server.port}", "127.0.0.1")
+    expect(done.records[0]["data"], {"ok": False})
+
+
 RAISING = """local raising = {}
 function raising.says() error("wants a text") end
 function raising.blames() error("wants a text", 2) end
