@@ -167,6 +167,18 @@ def _():
             expect((done.out, done.err), ("", "scan: interrupted before the first host; to begin, run the same command again\n"))
 
 
+@test("the status says that a scan was interrupted where nobody reads its words")
+def _():
+    with folder() as path:
+        os.mkfifo(path + "/list")
+        process = start("-s", "ldap=1", "--exclude", path + "/list", "127.0.0.1")
+        with open(path + "/list", "wb", buffering=0) as pipe:
+            pipe.write(b"\n")
+            process.stderr.close()
+            process.send_signal(signal.SIGINT)
+            expect(process.wait(10), 130, "status")
+
+
 @test("how far an interrupted scan got is its last line, below the summary")
 def _():
     with closed_port() as port:
