@@ -344,6 +344,9 @@ enum { LIST_LINES = 128, LIST_BYTES = 16 * 1024 };
  * in the middle of it, so all that it has to know is there. */
 enum { PATTERN = 2, BYTES, LIST, CUT };
 
+/* Slots that are left beside the captures for the lines behind, or an error: Lua has twenty for each call. */
+enum { ROOM = 10 };
+
 /* [-0, +0, e] Does the line fit the pattern? */
 static bool fits(lua_State *L, const struct line *line, struct pattern_match *match)
 {
@@ -388,6 +391,7 @@ static bool is_last(lua_State *L, const struct line *line, bool until, bool firs
 		return !until;
 	if (!until && !first)
 		return !has_captures(L, line, &match);
+	luaL_checkstack(L, (int)match.count + ROOM, NULL);
 	string_api_push_captures(L, line->bytes, &match);
 	return until;
 }
