@@ -32,6 +32,11 @@ local function fault_of(lines, free, code)
   return "not a line of a " .. code .. " reply"
 end
 
+-- The code of a line that is the last of a reply.
+local function ending(line)
+  return line:match("^([1-5]%d%d) ") or line:match("^([1-5]%d%d)$")
+end
+
 -- Adds the lines of one reply to `lines`, a list or nil, which gets their `code`. Gives the list, what is wrong, and
 -- whether a line was cut.
 local function collect(conn, free, lines)
@@ -39,12 +44,11 @@ local function collect(conn, free, lines)
   local cut, code
   lines, cut, code = conn:readwhile(free and "^[1-5]%d%d%-" or "^([1-5]%d%d)%-", lines)
   if free then code = lines[before + 1]:match("^([1-5]%d%d)%-") end
-  local last = lines[#lines]
-  local ended = last:match("^([1-5]%d%d) ") or last:match("^([1-5]%d%d)$")
+  local ended = ending(lines[#lines])
   if free and code and ended ~= code and #lines < LINES then
     local another
-    lines, another, ended = conn:readuntil("^(" .. code .. ")%f[\0 ]", lines)
-    cut = cut or another
+    lines, another = conn:readuntil("^" .. code .. "%f[\0 ]", lines)
+    cut, ended = cut or another, ending(lines[#lines])
   end
   code = code or ended
   lines.code = code

@@ -209,6 +209,8 @@ static enum io fail_connect(struct conn *conn, int error)
 
 static void forget_attempt(struct conn *conn)
 {
+	later_clear(&conn->later);
+	buffer_clear(&conn->out);
 	close_socket(conn);
 	conn->readable = conn->writable = conn->failed = conn->hangup = conn->urgent = false;
 	conn->made = conn->connected = conn->refused = conn->ended = conn->within = false;
@@ -746,6 +748,7 @@ static enum io begin_tls(struct conn *conn, struct tls_context *context, enum tl
 	if (buffer_length(&conn->in) > 0)
 		return fail_injected(conn);
 	conn->tls = tls_new(context, manner, name);
+	later_clear(&conn->later); /* from here on, what is due is sent with the records */
 	return conn->tls ? IO_DONE : fail_memory(conn, PHASE_TLS);
 }
 
@@ -813,12 +816,21 @@ enum io conn_starttls(struct conn *conn, struct tls_context *context, enum tls_m
 	return result;
 }
 
+/* What was put off. Whether it gets there does not change why the connection is closed. */
+static void send_before_close(struct conn *conn)
+{
+	struct failure failure = conn->failure;
+
+	later_clear(&conn->later);
+	send_out(conn);
+	conn->failure = failure;
+}
+
 void conn_close(struct conn *conn)
 {
 	conn_forget(conn);
-	later_clear(&conn->later);
-	if (!conn->tls && conn->fd >= 0)
-		send_out(conn);
+	if (conn->later.next)
+		send_before_close(conn);
 	if (conn->secure && conn->fd >= 0 && !conn->ended) {
 		tls_goodbye(conn->tls);
 		flush(conn);

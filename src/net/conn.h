@@ -71,8 +71,8 @@ enum io conn_read(struct conn *conn, size_t count, struct line *bytes);
 enum io conn_look(struct conn *conn);
 
 /* All of the bytes. The same bytes must be given again after IO_WANT_*; progress is remembered. From within a turn of
- * the loop, a plain command counts as written and is sent at the turn's end, with those of other connections; if that
- * fails, the next verb says so. */
+ * the loop, a short one on a plain connection that conn_connect made, and nobody trusts, counts as written and is sent
+ * at the turn's end, together with those of other connections; if that fails, the next verb says so. */
 enum io conn_write(struct conn *conn, const char *bytes, size_t length);
 
 /* Was a write given up in the middle? Then the server would take other bytes for its rest: conn_failure says so. */

@@ -217,7 +217,9 @@ static void tell_short(struct output *output, struct host *host)
 	uv_mutex_lock(&output->lock);
 	expression_explain(output->style.expect, field_of, host, &why);
 	uv_mutex_unlock(&output->lock);
-	buffer_format(&line, "scan: %s is not as expected", host->target.name);
+	buffer_text(&line, "scan: ");
+	escape_terminal(&line, host->target.name, strlen(host->target.name), COLUMNS);
+	buffer_text(&line, " is not as expected");
 	if (buffer_length(&why) > 0) {
 		buffer_text(&line, ": ");
 		escape_terminal(&line, buffer_bytes(&why), buffer_length(&why), COLUMNS);

@@ -258,9 +258,8 @@ static bool known(const char *word, char *error, size_t size)
 
 	if (status != 0)
 		snprintf(error, size,
-		         "--exclude \"%s\": there is no such file, nor such a name (%s); \"%s.\" is a name "
-		         "that is "
-		         "not looked up",
+		         "--exclude \"%s\": there is no such file, nor such a name (%s); "
+		         "\"%s.\" is a name that is not looked up",
 		         word, status == EAI_SYSTEM ? strerror(errno) : gai_strerror(status), word);
 	if (found)
 		freeaddrinfo(found);

@@ -1,7 +1,7 @@
 /* One line of a target list, as people and other scanners write them, as words for target.h.
  *
- * Plain lists: one target a line, # begins a comment. zmap: an address a line; or records, where the first line names
- * the fields, of which saddr and sport count. masscan -oL: "open tcp 80 192.0.2.7 1700000000" is 192.0.2.7:80, and
+ * Plain lists: one target a line, # begins a comment. zmap: an address a line; or records, where a line that has saddr
+ * names the fields, of which saddr and sport count. masscan -oL: "open tcp 80 192.0.2.7 1700000000" is 192.0.2.7:80, and
  * banners and other protocols are passed over. nmap -oG: "Host: 192.0.2.7 (name)	Ports: 22/open/tcp//ssh///,
  * ..." is a target for each open TCP port; a host that is only "Status: Up" is one target.
  */

@@ -83,7 +83,8 @@ class Run:
         self.stage, self.services = stage, stage.services
         self.places = [(row, case, variant) for variant in variants for row in rows
                        for case in range(1, len(server.rows[row][1]) + 1)]
-        words = ["--json", *times, *options, "-s", stage.choice(self.services), "-f", "-"]
+        threads = ["-j", 2]  # from the beginning: one that came later would have descriptors of its own
+        words = ["--json", *threads, *times, *options, "-s", stage.choice(self.services), "-f", "-"]
         self.process = start(*words, env=TRUST_NOBODY, stdin=subprocess.PIPE)
         self.complaints = b""
         self.reader = Reader(self.process.stdout)
