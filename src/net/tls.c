@@ -111,6 +111,14 @@ static void be_strict(SSL_CTX *ssl)
 	SSL_CTX_clear_options(ssl, SSL_OP_LEGACY_SERVER_CONNECT);
 }
 
+/* Without the machine's configuration. What OpenSSL has in all is left to the end of the process: to take it apart takes
+ * time, and where memory was short before, OpenSSL 3.0 frees some of it twice. */
+static void begin_openssl(void)
+{
+	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
+	ERR_clear_error();
+}
+
 struct tls_context *tls_context_new(void)
 {
 	return calloc(1, sizeof(struct tls_context));
@@ -198,8 +206,7 @@ static SSL_CTX *make(struct tls_context *context, enum tls_manner manner)
 {
 	SSL_CTX *ssl;
 
-	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	ERR_clear_error();
+	begin_openssl();
 	ssl = SSL_CTX_new(TLS_client_method());
 	if (!ssl)
 		return NULL;
@@ -311,8 +318,7 @@ struct tls_context *tls_context_new_server(const char *pem, struct failure *fail
 {
 	struct tls_context *context = tls_context_new();
 
-	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	ERR_clear_error();
+	begin_openssl();
 	if (context) {
 		context->serves = true;
 		context->ssl[0] = SSL_CTX_new(TLS_server_method());
@@ -369,7 +375,7 @@ struct tls *tls_new(struct tls_context *context, enum tls_manner manner, const c
 	tls->ssl = SSL_new(ssl);
 	tls->in = BIO_new(BIO_s_mem());
 	tls->out = BIO_new(BIO_s_mem());
-	if (!tls->ssl || !tls->in || !tls->out) {
+	if (!tls->ssl || !tls->in || !tls->out || SSL_set_app_data(tls->ssl, tls) != 1) {
 		BIO_free(tls->in);
 		BIO_free(tls->out);
 		SSL_free(tls->ssl);
@@ -378,7 +384,6 @@ struct tls *tls_new(struct tls_context *context, enum tls_manner manner, const c
 	}
 	BIO_set_mem_eof_return(tls->in, -1);
 	SSL_set_bio(tls->ssl, tls->in, tls->out);
-	SSL_set_app_data(tls->ssl, tls);
 	if (context->serves) {
 		SSL_set_accept_state(tls->ssl);
 	} else {
