@@ -102,8 +102,8 @@ void conn_trust(struct conn *conn)
 	conn->trusted = true;
 }
 
-/* May another connection have the socket? Not where the server closed first, which would be reset for it; nor after
- * another failure than a refusal, for the kernel may remember what an ICMP message said. */
+/* May another connection have the socket? Not where the server closed first, which would be reset for it; nor where
+ * connecting failed otherwise than by a refusal, for the kernel may remember what an ICMP message said. */
 static bool is_reusable(const struct conn *conn)
 {
 	return conn->made && (conn->connected ? !conn->ended && !conn->trusted : conn->refused);
