@@ -39,9 +39,15 @@ fuzz_objects := $(patsubst %.c,$(out)/%.o,$(wildcard tests/fuzz/*.c))
 warnings = -Wall -Wextra -Wformat=2 -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Werror=format-security $(if $(WERROR),-Werror)
 
-# What the compiler knows of these is $(hardening), which $(out)/hardening.mk holds.
+# What the compiler knows of these is $(hardening), which $(out)/tools.mk holds.
 hardening_wanted = -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
 	-ftrivial-auto-var-init=zero -D_FORTIFY_SOURCE=3
+
+# A probe calls Lua hundreds of times a host, so Lua is a part of the program where its archive can be one: calls into
+# a shared library cost a twentieth of a scan's own work. Modules in C, which programs of the user's own may load, find
+# it there. $(out)/tools.mk holds which of the two $(lua) is.
+lua_wanted = -Wl,-Bstatic $(filter -llua%,$(libraries)) -Wl,-Bdynamic -Wl,--export-dynamic-symbol=lua_* \
+	-Wl,--export-dynamic-symbol=luaL_* -ldl
 
 # Sanitizers want none of it, and fortification wants an optimizer.
 protection = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer, \
@@ -53,7 +59,7 @@ counting = $(if $(COVERAGE),-O0 --coverage -fprofile-update=atomic)
 compile = $(CC) -std=c11 -D_GNU_SOURCE -Isrc -O2 -g -fPIE $(warnings) $(protection) \
 	$(filter-out -l% -L% -Wl%,$(libraries)) $(counting) $(CPPFLAGS) $(CFLAGS)
 link = $(CC) -pie -Wl,-z,relro,-z,now,-z,noexecstack $(filter -fsanitize%,$(protection)) $(counting) $(CFLAGS) $(LDFLAGS)
-link_with = $(filter -l% -L% -Wl%,$(libraries)) -lm
+link_with = $(foreach flag,$(filter -l% -L% -Wl%,$(libraries)),$(if $(filter -llua%,$(flag)),$(lua),$(flag))) -lm
 scripts_folder = $(PREFIX)/share/scan/scripts
 
 # --- Before a goal that compiles: are the libraries there, and are the flags those of last time? ---
@@ -80,10 +86,10 @@ else
 libraries := $(shell $(deps) flags build extra)
 compiler := $(shell $(CC) --version | head -n 1)
 
-$(call remember,$(out)/compiler,$(compiler) $(hardening_wanted))
--include $(out)/hardening.mk
+$(call remember,$(out)/compiler,$(compiler) $(hardening_wanted) $(lua_wanted))
+-include $(out)/tools.mk
 
-# The flags are known once hardening.mk is there; make writes it, if need be, and starts over.
+# The flags are known once tools.mk is there; make writes it, if need be, and starts over.
 ifneq ($(origin hardening),undefined)
 $(call remember,$(out)/flags,$(compiler) $(compile) $(link) $(link_with))
 endif
@@ -96,8 +102,13 @@ endif
 hash := \#
 knows = $(shell echo '$(hash)include <stdio.h>' | $(CC) -Werror -O2 $1 -x c -fsyntax-only - 2>/dev/null && echo $1)
 
-$(out)/hardening.mk: $(out)/compiler
+links = $(shell echo 'int luaL_newstate(void); int main(void) { return luaL_newstate(); }' | \
+	$(CC) -pie -fPIE $(filter -L%,$(libraries)) -o $(out)/links -x c - -x none $1 -lm 2>&1 || echo failed)
+
+$(out)/tools.mk: $(out)/compiler
 	@echo 'hardening = $(foreach flag,$(hardening_wanted),$(call knows,$(flag)))' >$@
+	@echo 'lua = $(if $(call links,$(lua_wanted)),$(filter -llua%,$(libraries)),$(lua_wanted))' >>$@
+	@rm -f $(out)/links
 
 # --- Building -------------------------------------------------------------------------------------
 
@@ -182,7 +193,7 @@ $(out)/parts:
 $(out)/scripts-folder:
 	$(call remember,$@,$(scripts_folder))
 $(out)/compiler:
-	$(call remember,$@,$(compiler) $(hardening_wanted))
+	$(call remember,$@,$(compiler) $(hardening_wanted) $(lua_wanted))
 .build/latest:
 	$(call remember,$@,$(out))
 

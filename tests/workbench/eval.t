@@ -120,6 +120,23 @@ def _():
         expect_in(f"scan: -e:1: {words}\n", lua(code, status=4).err)
 
 
+@test("a program may load a module in C, which finds the Lua that is in scan")
+def _():
+    with folder(mine_c="""#include <lauxlib.h>
+                          static int twice(lua_State *L) {
+                              lua_pushinteger(L, 2 * luaL_checkinteger(L, 1));
+                              return 1;
+                          }
+                          int luaopen_mine(lua_State *L) {
+                              lua_pushcfunction(L, twice);
+                              return 1;
+                          }""") as path:
+        flags = subprocess.run(["vendor/deps", "flags", "build"], check=True, capture_output=True, text=True).stdout.split()
+        subprocess.run(["cc", "-shared", "-fPIC", *[flag for flag in flags if flag.startswith("-I") or flag.startswith("-isystem")],
+                        "-o", path + "/mine.so", path + "/mine.c"], check=True)
+        expect(out(f"package.cpath = '{path}/?.so' print(require('mine')(21))"), "42\n")
+
+
 @test("--run: a file, its arguments, its first line for the system; - is standard input")
 def _():
     with folder(mine_lua="#!/usr/bin/env -S scan --run\nprint(#arg, arg[0]:match('[^/]+$'), ...) return 5") as path:
