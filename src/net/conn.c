@@ -37,10 +37,11 @@ struct conn {
 	bool begun; /* of what is waited for, something was taken already */
 	bool ended; /* the server's half is closed, all of it is read from the socket */
 	int  reset; /* errno of a reset that came before the connection was noticed; 0: none */
+	int  lost;  /* errno with which a read ended, as all later ones do; 0: none */
 
 	struct buffer in;      /* what the server said and no verb has taken */
 	struct buffer out;     /* what must go to the socket: TLS records, or a command put off */
-	struct later  later;   /* sends it */
+	struct later  sending; /* sends it */
 	size_t        scanned; /* bytes of `in` known to hold no LF */
 	bool          cut;     /* the line at the front of `in` was longer than CONN_LINE */
 	size_t        received, sent, written; /* written: progress of the current conn_write */
@@ -48,14 +49,15 @@ struct conn {
 
 	struct tls *tls;
 	bool        secure;
-	bool broken; /* the handshake failed, or a command: nothing can be said any more; .failure says why */
-	json_t *facts;     /* of the TLS session, once asked for */
-	json_t *pretended; /* what is told of it instead, or NULL */
+	bool        broken;    /* it is over, though the socket may not know: .failure says why */
+	json_t     *facts;     /* of the TLS session, once asked for */
+	json_t     *pretended; /* what is told of it instead, or NULL */
 
 	struct alarm alarm;
 	enum io      want; /* IO_DONE while nobody waits */
 	conn_wake   *wake;
 	void        *owner;
+	struct later waking; /* him who waits */
 
 	struct observer *observer;
 	struct failure   failure;
@@ -63,9 +65,11 @@ struct conn {
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-static void ready(struct watch *watch, uint32_t events);
-static void ring(struct alarm *alarm);
-static bool send_later(struct later *later);
+static void    ready(struct watch *watch, uint32_t events);
+static void    ring(struct alarm *alarm);
+static bool    send_later(struct later *later);
+static bool    wake_later(struct later *later);
+static enum io fill(struct conn *conn, size_t held);
 
 struct conn *conn_new(struct loop *loop)
 {
@@ -79,7 +83,8 @@ struct conn *conn_new(struct loop *loop)
 	conn->fd = -1;
 	conn->watch.ready = ready;
 	conn->alarm.ring = ring;
-	conn->later.run = send_later;
+	conn->sending.run = send_later;
+	conn->waking.run = wake_later;
 	conn->want = IO_DONE;
 	buffer_init(&conn->in, CONN_RECEIVED);
 	buffer_init(&conn->out, SECRETS);
@@ -154,10 +159,19 @@ static void wake(struct conn *conn, bool is_ready)
 	callback(conn->owner, is_ready);
 }
 
-static void ready(struct watch *watch, uint32_t events)
+/* Has what is waited for come, as far as can be told? What is there to be read is received at once, together with that
+ * of others; a failure to do so is there for the reader to find. */
+static bool has_come(struct conn *conn)
 {
-	struct conn *conn = (struct conn *)(void *)((char *)watch - offsetof(struct conn, watch));
+	if (conn->want != IO_WANT_READ)
+		return conn->want == IO_WANT_WRITE && conn->writable;
+	if (!conn->readable || conn->tls || buffer_length(&conn->in) >= READ_AHEAD)
+		return conn->readable;
+	return fill(conn, READ_AHEAD) != IO_WANT_READ;
+}
 
+static void note_events(struct conn *conn, uint32_t events)
+{
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		conn->readable = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
@@ -168,10 +182,23 @@ static void ready(struct watch *watch, uint32_t events)
 		conn->failed = true;
 	if (events & EPOLLPRI)
 		conn->urgent = true;
+}
+
+static void ready(struct watch *watch, uint32_t events)
+{
+	struct conn *conn = (struct conn *)(void *)((char *)watch - offsetof(struct conn, watch));
+
+	note_events(conn, events);
 	if (conn->writable && !conn->tls && buffer_length(&conn->out) > 0)
-		later_set(conn->loop, &conn->later);
-	if ((conn->want == IO_WANT_READ && conn->readable) || (conn->want == IO_WANT_WRITE && conn->writable))
-		wake(conn, true);
+		later_set(conn->loop, STAGE_SEND, &conn->sending);
+	if (has_come(conn))
+		later_set(conn->loop, STAGE_WAKE, &conn->waking);
+}
+
+static bool wake_later(struct later *later)
+{
+	wake((struct conn *)(void *)((char *)later - offsetof(struct conn, waking)), true);
+	return true;
 }
 
 static void ring(struct alarm *alarm)
@@ -190,6 +217,7 @@ void conn_await(struct conn *conn, enum io want, moment deadline, conn_wake *cal
 void conn_forget(struct conn *conn)
 {
 	alarm_clear(conn->loop, &conn->alarm);
+	later_clear(&conn->waking);
 	conn->want = IO_DONE;
 }
 
@@ -209,12 +237,12 @@ static enum io fail_connect(struct conn *conn, int error)
 
 static void forget_attempt(struct conn *conn)
 {
-	later_clear(&conn->later);
+	later_clear(&conn->sending);
 	buffer_clear(&conn->out);
 	close_socket(conn);
 	conn->readable = conn->writable = conn->failed = conn->hangup = conn->urgent = false;
 	conn->made = conn->connected = conn->refused = conn->ended = conn->within = false;
-	conn->reset = 0;
+	conn->reset = conn->lost = 0;
 	failure_clear(&conn->failure);
 }
 
@@ -346,6 +374,7 @@ enum io conn_connected(struct conn *conn)
 
 static enum io fail_broken_off(struct conn *conn, int error)
 {
+	conn->lost = error;
 	if (error == ECONNRESET)
 		tell(conn, EVENT_RESET, NULL, 0);
 	return fail(conn, PHASE_READ, error);
@@ -359,6 +388,8 @@ static enum io receive(struct conn *conn, size_t room, size_t *length)
 
 	if (conn->ended)
 		return IO_EOF;
+	if (conn->lost != 0)
+		return fail(conn, PHASE_READ, conn->lost);
 	if (!conn->readable)
 		return IO_WANT_READ;
 	do
@@ -449,8 +480,8 @@ static enum io fill(struct conn *conn, size_t held)
 		return result;
 	conn->received += length;
 	tell(conn, EVENT_RECEIVED, loop_scratch(conn->loop), length);
-	return buffer_append(&conn->in, loop_scratch(conn->loop), length) ? IO_DONE
-	                                                                  : fail_memory(conn, PHASE_READ);
+	conn->broken = !buffer_append(&conn->in, loop_scratch(conn->loop), length);
+	return conn->broken ? fail_memory(conn, PHASE_READ) : IO_DONE;
 }
 
 static enum io fail_ended(struct conn *conn)
@@ -632,14 +663,14 @@ static enum io flush(struct conn *conn)
 static bool put_off(struct conn *conn, const char *bytes, size_t length)
 {
 	return conn->made && !conn->trusted && conn->writable && conn->written == 0 &&
-	       buffer_length(&conn->out) + length <= COMMAND && later_set(conn->loop, &conn->later) &&
-	       buffer_append(&conn->out, bytes, length);
+	       buffer_length(&conn->out) + length <= COMMAND &&
+	       later_set(conn->loop, STAGE_SEND, &conn->sending) && buffer_append(&conn->out, bytes, length);
 }
 
 /* Why it could not be sent is the answer to it. */
 static bool send_later(struct later *later)
 {
-	struct conn *conn = (struct conn *)(void *)((char *)later - offsetof(struct conn, later));
+	struct conn *conn = (struct conn *)(void *)((char *)later - offsetof(struct conn, sending));
 
 	if (send_out(conn) == IO_FAILED)
 		conn->broken = conn->readable = true;
@@ -748,7 +779,7 @@ static enum io begin_tls(struct conn *conn, struct tls_context *context, enum tl
 	if (buffer_length(&conn->in) > 0)
 		return fail_injected(conn);
 	conn->tls = tls_new(context, manner, name);
-	later_clear(&conn->later); /* from here on, what is due is sent with the records */
+	later_clear(&conn->sending); /* from here on, what is due is sent with the records */
 	return conn->tls ? IO_DONE : fail_memory(conn, PHASE_TLS);
 }
 
@@ -821,7 +852,7 @@ static void send_before_close(struct conn *conn)
 {
 	struct failure failure = conn->failure;
 
-	later_clear(&conn->later);
+	later_clear(&conn->sending);
 	send_out(conn);
 	conn->failure = failure;
 }
@@ -829,7 +860,7 @@ static void send_before_close(struct conn *conn)
 void conn_close(struct conn *conn)
 {
 	conn_forget(conn);
-	if (conn->later.next)
+	if (conn->sending.next)
 		send_before_close(conn);
 	if (conn->secure && conn->fd >= 0 && !conn->ended) {
 		tls_goodbye(conn->tls);

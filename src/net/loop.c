@@ -42,8 +42,8 @@ struct loop {
 	struct slot *slots; /* slot 0 stands for libuv */
 	uint32_t     slot_count, first_free;
 
-	struct later laters;  /* a ring, of which this is no part but the place where it begins */
-	bool         running; /* a turn */
+	struct later laters[STAGES]; /* rings, of which these are no parts but the places where they begin */
+	bool         running;        /* a turn */
 
 	struct alarm **heap; /* binary heap by .at, places 1 to alarm_count */
 	size_t         alarm_count, alarm_capacity;
@@ -51,8 +51,8 @@ struct loop {
 	unsigned       full_batches;
 
 	struct epoll_event events[BATCH];
-	int                event_count, next_event; /* of the batch in hand */
-	uint64_t           batch;                   /* its number */
+	int                event_count; /* of the batch in hand */
+	uint64_t           batch;       /* its number */
 
 	struct spares spares;
 
@@ -74,7 +74,8 @@ struct loop *loop_new(void)
 	if (!loop)
 		return NULL;
 	loop->slot_count = 1; /* slot 0 is libuv's */
-	loop->laters.next = loop->laters.previous = &loop->laters;
+	for (size_t i = 0; i < STAGES; i++)
+		loop->laters[i].next = loop->laters[i].previous = &loop->laters[i];
 	spares_init(&loop->spares);
 	loop->now = clock_now();
 	loop->poller = epoll_create1(EPOLL_CLOEXEC);
@@ -247,16 +248,18 @@ static void dispatch(struct loop *loop, const struct epoll_event *event)
 		slot->watch->ready(slot->watch, event->events);
 }
 
-/* --- the end of a turn ----------------------------------------------------------------------- */
+/* --- the stages of a turn --------------------------------------------------------------------- */
 
-bool later_set(struct loop *loop, struct later *later)
+bool later_set(struct loop *loop, enum stage stage, struct later *later)
 {
+	struct later *ring = &loop->laters[stage];
+
 	if (!loop->running)
 		return false;
 	if (later->next)
 		return true;
-	later->next = &loop->laters;
-	later->previous = loop->laters.previous;
+	later->next = ring;
+	later->previous = ring->previous;
 	later->previous->next = later->next->previous = later;
 	return true;
 }
@@ -270,18 +273,18 @@ void later_clear(struct later *later)
 	later->next = later->previous = NULL;
 }
 
-/* Was anybody called back? */
-static bool run_laters(struct loop *loop)
+static bool is_left(const struct loop *loop, enum stage stage)
 {
-	bool called = false;
+	return loop->laters[stage].next != &loop->laters[stage];
+}
 
-	while (loop->laters.next != &loop->laters) {
-		struct later *later = loop->laters.next;
+/* Was somebody called back? */
+static bool run_first(struct loop *loop, enum stage stage)
+{
+	struct later *later = loop->laters[stage].next;
 
-		later_clear(later);
-		called |= later->run(later);
-	}
-	return called;
+	later_clear(later);
+	return later->run(later);
 }
 
 /* --- alarms ---------------------------------------------------------------------------------- */
@@ -460,11 +463,19 @@ static void note_turn(struct loop *loop)
 static void gather(struct loop *loop, bool busy)
 {
 	loop->event_count = epoll_wait(loop->poller, loop->events, BATCH, patience(loop, busy));
-	loop->next_event = 0;
 	loop->batch++;
 	loop->gathered = clock_now();
 	loop->waited += clock_ms(loop->ended, loop->gathered);
 	loop->quiet = loop->event_count == 0;
+}
+
+static void run_wakes(struct loop *loop)
+{
+	while (is_left(loop, STAGE_WAKE)) {
+		run_first(loop, STAGE_WAKE);
+		if (long_since(loop->now))
+			return;
+	}
 }
 
 /* Events are served before alarms ring, and only the end of a batch that was not full lets them: data that
@@ -472,18 +483,18 @@ static void gather(struct loop *loop, bool busy)
  * broke off, as it does after SIGSTOP and SIGCONT, has looked at no socket. */
 static bool serve(struct loop *loop, bool busy)
 {
-	if (loop->next_event >= loop->event_count)
+	bool fetches = !is_left(loop, STAGE_WAKE);
+
+	if (fetches)
 		gather(loop, busy);
 	loop->now = clock_now();
 	loop->cpu = loop->measured ? cpu_now() : 0;
 	if (uv_patience(loop) == 0)
 		uv_run(&loop->uv, UV_RUN_NOWAIT);
-	while (loop->next_event < loop->event_count) {
-		dispatch(loop, &loop->events[loop->next_event++]);
-		if (long_since(loop->now))
-			break;
-	}
-	if (loop->event_count < 0 || loop->next_event < loop->event_count)
+	for (int i = 0; fetches && i < loop->event_count; i++)
+		dispatch(loop, &loop->events[i]);
+	run_wakes(loop);
+	if (loop->event_count < 0 || is_left(loop, STAGE_WAKE))
 		return false;
 	loop->full_batches = loop->event_count < BATCH ? 0 : loop->full_batches + 1;
 	return loop->full_batches == 0 || loop->full_batches > FULL_BATCHES;
@@ -505,7 +516,8 @@ void loop_run(struct loop *loop, loop_turn *turn, void *owner)
 		if (serve(loop, busy))
 			ring_due(loop);
 		busy = turn && turn(owner);
-		busy |= run_laters(loop);
+		while (is_left(loop, STAGE_SEND))
+			busy |= run_first(loop, STAGE_SEND);
 		loop->running = false;
 		note_turn(loop);
 	}

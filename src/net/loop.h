@@ -91,17 +91,25 @@ void     watch_join(struct loop *loop, struct watch *watch, uint32_t slot);
 /* Must come before close(fd), which takes the descriptor out of the set. Idempotent. */
 void watch_remove(struct loop *loop, struct watch *watch);
 
-/* Something that is done at the end of the turn, together with all of its kind: system calls that make packets cost
- * less one right behind the other, not least where the peer is on this machine and need not be woken for each.
+/* Something that is done in one go with all of its kind. A turn has stages: the sockets' events are told, in which
+ * connections receive; those for whom something has come are woken; at its end, what was put off is sent. Each
+ * processor's caches hold little more than one of these at a time, and system calls that make packets cost less one
+ * right behind the other, not least where the peer is on this machine and need not be woken for each.
  * Embedded in its owner; runs once. True: it has called somebody back, who may have ended what the turn was waiting
  * for; so the next turn comes at once. */
+enum stage {
+	STAGE_WAKE, /* behind the events, before alarms ring */
+	STAGE_SEND, /* the last of the turn */
+	STAGES,
+};
+
 struct later {
 	bool (*run)(struct later *later);
 	struct later *next, *previous; /* in the loop's ring; NULL while it is not in there */
 };
 
 /* False: no turn is under way, and nothing will run. */
-bool later_set(struct loop *loop, struct later *later);
+bool later_set(struct loop *loop, enum stage stage, struct later *later);
 void later_clear(struct later *later); /* idempotent */
 
 /* A moment at which something is due. Embedded in its owner; rings once. */

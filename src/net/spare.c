@@ -34,7 +34,7 @@ bool spare_keep(struct loop *loop, struct watch *watch, int fd, const struct add
 
 	if (spares->count == SPARES || ties(remote))
 		return false;
-	later = later_set(loop, &spares->later);
+	later = later_set(loop, STAGE_SEND, &spares->later);
 	if (!later && !disconnect(fd))
 		return false;
 	spares->spare[spares->count++] = (struct spare){

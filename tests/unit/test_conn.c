@@ -770,6 +770,19 @@ static void a_reset_is_told_after_what_was_said(void **state)
 	expect_failure(readline(&line), PHASE_READ, "reset", "Connection reset by peer");
 }
 
+/* Whoever reads again learns the same. */
+static void a_reset_that_ends_a_wait_stays_one(void **state)
+{
+	struct line line;
+
+	(void)state;
+	open_tcp();
+	reset_peer();
+	assert_true(await(IO_WANT_READ, patience));
+	expect_failure(readline(&line), PHASE_READ, "reset", "Connection reset by peer");
+	expect_failure(readline(&line), PHASE_READ, "reset", "Connection reset by peer");
+}
+
 /* A server that answers and resets in one go was open. */
 static void a_reset_at_once_is_no_refusal(void **state)
 {
@@ -1319,6 +1332,41 @@ static void an_observer_is_told_what_a_script_sees(void **state)
 	assert_string_equal(observed, "received(hello\n) sent(QUIT\n) ended() closed() ");
 }
 
+static void woken_first(void *owner, bool ready)
+{
+	size_t used = strlen(observed);
+
+	assert_true(ready);
+	snprintf(observed + used, sizeof observed - used, "woken ");
+	conn_close(owner);
+	loop_stop(loop);
+}
+
+/* Each of the two would end the other. */
+static void all_receive_before_one_is_woken_and_who_is_closed_meanwhile_is_not(void **state)
+{
+	struct observer observer = { observe };
+	struct conn    *other = conn_new(loop);
+	int             ends[2];
+
+	(void)state;
+	observed[0] = '\0';
+	assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), errno);
+	assert_int_equal(conn_adopt(other, ends[0]), IO_DONE);
+	conn_observe(conn, &observer);
+	conn_observe(other, &observer);
+	say("one\n");
+	assert_int_equal(send(ends[1], "one\n", 4, 0), 4);
+	conn_await(conn, IO_WANT_READ, MOMENT_NEVER, woken_first, other);
+	conn_await(other, IO_WANT_READ, MOMENT_NEVER, woken_first, conn);
+	loop_run(loop, NULL, NULL);
+	assert_string_equal(observed, "received(one\n) received(one\n) woken closed() ");
+	conn_observe(conn, NULL);
+	conn_observe(other, NULL);
+	conn_free(other);
+	close(ends[1]);
+}
+
 #define on_pair(test) cmocka_unit_test_setup_teardown(test, open_ends, close_ends)
 #define on_tcp(test)  cmocka_unit_test_setup_teardown(test, open_loop, close_all)
 #define on_tls(test)  cmocka_unit_test_setup_teardown(test, open_tls, close_tls)
@@ -1345,12 +1393,14 @@ int main(void)
 		on_pair(a_wait_that_is_forgotten_calls_nobody),
 		on_pair(a_wait_for_reading_is_not_ended_by_writability),
 		on_pair(an_observer_is_told_what_a_script_sees),
+		on_pair(all_receive_before_one_is_woken_and_who_is_closed_meanwhile_is_not),
 		on_tcp(connects_and_knows_both_addresses),
 		on_tcp(a_refusal_leaves_the_conn_fit_for_another_address),
 		on_tcp(a_connect_that_nobody_answers_is_overdue),
 		on_tcp(leaves_with_a_reset),
 		on_tcp(leaves_politely_one_who_left_first),
 		on_tcp(a_reset_is_told_after_what_was_said),
+		on_tcp(a_reset_that_ends_a_wait_stays_one),
 		on_tcp(a_reset_at_once_is_no_refusal),
 		on_tcp(commands_of_a_turn_are_sent_at_its_end),
 		on_tcp(what_is_long_keeps_its_place_among_commands),

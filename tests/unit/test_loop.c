@@ -596,7 +596,7 @@ static void leaves_no_descriptor_behind(void **state)
 
 #define with_loop(test) cmocka_unit_test_setup_teardown(test, make_loop, free_loop)
 
-/* --- the end of a turn ----------------------------------------------------------------------- */
+/* --- the stages of a turn -------------------------------------------------------------------- */
 
 struct errand {
 	struct later  later;
@@ -610,7 +610,7 @@ static bool run_errand(struct later *later)
 
 	tell(errand->letter);
 	if (errand->also)
-		assert_true(later_set(loop, errand->also));
+		assert_true(later_set(loop, STAGE_SEND, errand->also));
 	return false;
 }
 
@@ -623,10 +623,10 @@ static bool set_errands(void *owner)
 	(void)owner;
 	tell('(');
 	if (--turns_left == 1) {
-		assert_true(later_set(loop, &errand_b.later));
-		assert_true(later_set(loop, &errand_c.later));
-		assert_true(later_set(loop, &errand_b.later)); /* once is enough */
-		assert_true(later_set(loop, &errand_a.later));
+		assert_true(later_set(loop, STAGE_SEND, &errand_b.later));
+		assert_true(later_set(loop, STAGE_SEND, &errand_c.later));
+		assert_true(later_set(loop, STAGE_SEND, &errand_b.later)); /* once is enough */
+		assert_true(later_set(loop, STAGE_SEND, &errand_a.later));
 		later_clear(&errand_a.later);
 		later_clear(&errand_a.later);
 	}
@@ -640,11 +640,11 @@ static void does_at_the_end_of_the_turn_what_was_put_off(void **state)
 {
 	(void)state;
 	story[0] = '\0';
-	assert_false(later_set(loop, &errand_c.later)); /* there is no turn */
+	assert_false(later_set(loop, STAGE_SEND, &errand_c.later)); /* there is no turn */
 	turns_left = 2;
 	loop_run(loop, set_errands, NULL);
 	assert_string_equal(story, "()bca()");
-	assert_false(later_set(loop, &errand_c.later));
+	assert_false(later_set(loop, STAGE_SEND, &errand_c.later));
 }
 
 /* As a connection does at which the server is found gone when a command is sent. */
@@ -670,7 +670,7 @@ static bool wait_for_the_errand(void *owner)
 	if (turns_left == 0)
 		loop_stop(loop);
 	else
-		assert_true(later_set(loop, &last_errand));
+		assert_true(later_set(loop, STAGE_SEND, &last_errand));
 	return false;
 }
 
@@ -685,6 +685,76 @@ static void asks_again_before_it_waits_where_somebody_was_called_at_the_end_of_t
 	loop_run(loop, wait_for_the_errand, NULL);
 	alarm_clear(loop, &guard);
 	assert_string_equal(story, "");
+}
+
+static int talker;
+
+static bool run_long_errand(struct later *later)
+{
+	moment end = clock_after(clock_now(), 0.1);
+
+	(void)later;
+	tell('l');
+	assert_int_equal(send(talker, "x", 1, 0), 1);
+	while (clock_now() < end)
+		;
+	return true;
+}
+
+static struct later  long_errand = { .run = run_long_errand };
+static struct errand after_it = { { .run = run_errand }, 'a', NULL };
+
+static void wake_two(struct watch *watch, uint32_t events)
+{
+	(void)watch;
+	(void)events;
+	tell('e');
+	if (strchr(story, '!'))
+		return;
+	assert_true(later_set(loop, STAGE_WAKE, &long_errand));
+	assert_true(later_set(loop, STAGE_WAKE, &after_it.later));
+}
+
+static void ring_behind(struct alarm *alarm)
+{
+	(void)alarm;
+	tell('!');
+}
+
+static bool two_turns_behind_the_alarm(void *owner)
+{
+	const char *rang = strchr(story, '!');
+
+	(void)owner;
+	tell('.');
+	if (rang && strchr(rang, '.') != strrchr(rang, '.'))
+		loop_stop(loop);
+	return true;
+}
+
+/* 'e' comes twice, for there are two sockets, before anybody is woken; a turn that took long is cut, and the one that
+ * follows goes on with the next, before it asks for events (there is one more by then) or lets an alarm ring. */
+static void wakes_when_all_events_are_told_and_before_alarms_ring(void **state)
+{
+	struct watch watches[2] = { { .ready = wake_two }, { .ready = wake_two } };
+	struct alarm alarm = { .ring = ring_behind };
+	int          ends[2][2];
+
+	(void)state;
+	story[0] = '\0';
+	for (int i = 0; i < 2; i++) {
+		assert_return_code(socketpair(AF_UNIX, SOCK_STREAM, 0, ends[i]), errno);
+		assert_true(watch_add(loop, &watches[i], ends[i][0]));
+	}
+	talker = ends[0][1];
+	assert_true(alarm_set(loop, &alarm, loop_now(loop)));
+	loop_run(loop, two_turns_behind_the_alarm, NULL);
+	assert_string_equal(story, "eel.a!.e.");
+	for (int i = 0; i < 2; i++) {
+		watch_remove(loop, &watches[i]);
+		close(ends[i][0]);
+		close(ends[i][1]);
+	}
 }
 
 int main(void)
@@ -707,6 +777,7 @@ int main(void)
 		with_loop(a_nudge_from_another_thread_and_libuvs_timers_are_served),
 		with_loop(does_at_the_end_of_the_turn_what_was_put_off),
 		with_loop(asks_again_before_it_waits_where_somebody_was_called_at_the_end_of_the_turn),
+		with_loop(wakes_when_all_events_are_told_and_before_alarms_ring),
 		cmocka_unit_test(leaves_no_descriptor_behind),
 	};
 
