@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/escape.h"
+#include "net/alarm.h"
 #include "net/spare.h"
 
 #include <errno.h>

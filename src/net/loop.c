@@ -1,5 +1,6 @@
 #include "net/loop.h"
 
+#include "net/alarm.h"
 #include "net/spare.h"
 
 #include <errno.h>
@@ -10,12 +11,16 @@
 #include <unistd.h>
 #include <uv.h>
 
-/* A turn that has taken LONG_TURN ns leaves the rest of its batch to the next one: so a crowd of sockets, each of which
- * takes its time, does not keep the others waiting. */
-enum { FULL_BATCHES = 8 }; /* in a row that alarms wait for: by then all that had come was served */
-enum { UNRESERVED = 64 };  /* places for alarms for which none is reserved */
+enum {
+	BATCH = 256,
+	FULL_BATCHES = 8
+}; /* so many in a row alarms wait for: by then all that had come was served */
 
-enum { BATCH = 256, LONG_TURN = 4000000, SCRATCH = 64 * 1024 };
+/* A turn that has taken so many ns leaves the rest of its batch to the next one: so a crowd of sockets, each of which
+ * takes its time, does not keep the others waiting. */
+enum { LONG_TURN = 4000000 };
+
+enum { SCRATCH = 64 * 1024 };
 
 /* One watched descriptor. The generation tells an event of this descriptor from one of that which had the slot before
  * and was removed while its event waited in the batch; `since`, the same of two watches of one descriptor. */
@@ -45,10 +50,8 @@ struct loop {
 	struct later laters[STAGES]; /* rings, of which these are no parts but the places where they begin */
 	bool         running;        /* a turn */
 
-	struct alarm **heap; /* binary heap by .at, places 1 to alarm_count */
-	size_t         alarm_count, alarm_capacity;
-	size_t         reserved; /* see alarm_reserve */
-	unsigned       full_batches;
+	struct alarms alarms;
+	unsigned      full_batches;
 
 	struct epoll_event events[BATCH];
 	int                event_count; /* of the batch in hand */
@@ -110,7 +113,7 @@ void loop_free(struct loop *loop)
 	spares_close(loop);
 	close(loop->poller);
 	free(loop->slots);
-	free(loop->heap);
+	alarms_free(&loop->alarms);
 	free(loop);
 }
 
@@ -121,7 +124,14 @@ moment loop_now(const struct loop *loop)
 
 moment loop_due(const struct loop *loop)
 {
-	return loop->alarm_count > 0 ? loop->heap[1]->at : MOMENT_NEVER;
+	const struct alarm *first = alarms_first(&loop->alarms);
+
+	return first ? first->at : MOMENT_NEVER;
+}
+
+struct alarms *loop_alarms(struct loop *loop)
+{
+	return &loop->alarms;
 }
 
 struct spares *loop_spares(struct loop *loop)
@@ -287,101 +297,7 @@ static bool run_first(struct loop *loop, enum stage stage)
 	return later->run(later);
 }
 
-/* --- alarms ---------------------------------------------------------------------------------- */
-
-static void put(struct loop *loop, struct alarm *alarm, size_t place)
-{
-	loop->heap[place] = alarm;
-	alarm->place = place;
-}
-
-/* Let the alarm rise from `place` until its parent is not later. */
-static void rise(struct loop *loop, struct alarm *alarm, size_t place)
-{
-	while (place > 1 && loop->heap[place / 2]->at > alarm->at) {
-		put(loop, loop->heap[place / 2], place);
-		place /= 2;
-	}
-	put(loop, alarm, place);
-}
-
-/* Let the alarm sink from `place` until no child is earlier. */
-static void sink(struct loop *loop, struct alarm *alarm, size_t place)
-{
-	for (;;) {
-		size_t child = 2 * place;
-
-		if (child > loop->alarm_count)
-			break;
-		if (child < loop->alarm_count && loop->heap[child + 1]->at < loop->heap[child]->at)
-			child++;
-		if (loop->heap[child]->at >= alarm->at)
-			break;
-		put(loop, loop->heap[child], place);
-		place = child;
-	}
-	put(loop, alarm, place);
-}
-
-static void settle(struct loop *loop, struct alarm *alarm, size_t place)
-{
-	if (place > 1 && loop->heap[place / 2]->at > alarm->at)
-		rise(loop, alarm, place);
-	else
-		sink(loop, alarm, place);
-}
-
-static bool grow_heap(struct loop *loop)
-{
-	size_t         capacity = loop->alarm_capacity ? loop->alarm_capacity * 2 : 64;
-	struct alarm **heap = realloc(loop->heap, capacity * sizeof(struct alarm *));
-
-	if (!heap)
-		return false;
-	loop->heap = heap;
-	loop->alarm_capacity = capacity;
-	return true;
-}
-
-bool alarm_reserve(struct loop *loop)
-{
-	if (loop->reserved + UNRESERVED >= loop->alarm_capacity && !grow_heap(loop))
-		return false;
-	loop->reserved++;
-	return true;
-}
-
-void alarm_release(struct loop *loop)
-{
-	loop->reserved--;
-}
-
-bool alarm_set(struct loop *loop, struct alarm *alarm, moment at)
-{
-	alarm->at = at > loop->now ? at : loop->now + 1; /* never due within the turn that sets it */
-	if (alarm->place > 0) {
-		settle(loop, alarm, alarm->place);
-		return true;
-	}
-	if (loop->alarm_count + 1 >= loop->alarm_capacity && !grow_heap(loop))
-		return false;
-	loop->alarm_count++;
-	rise(loop, alarm, loop->alarm_count);
-	return true;
-}
-
-void alarm_clear(struct loop *loop, struct alarm *alarm)
-{
-	size_t        place = alarm->place;
-	struct alarm *last;
-
-	if (place == 0)
-		return;
-	alarm->place = 0;
-	last = loop->heap[loop->alarm_count--];
-	if (last != alarm)
-		settle(loop, last, place);
-}
+/* --- turns ----------------------------------------------------------------------------------- */
 
 static bool long_since(moment when)
 {
@@ -392,17 +308,14 @@ static bool long_since(moment when)
  * alarm set meanwhile is later than that. */
 static void ring_due(struct loop *loop)
 {
-	moment began = clock_now();
+	moment        began = clock_now();
+	struct alarm *alarm;
 
-	while (loop->alarm_count > 0 && loop->heap[1]->at <= loop->gathered && !long_since(began)) {
-		struct alarm *alarm = loop->heap[1];
-
+	while ((alarm = alarms_first(&loop->alarms)) && alarm->at <= loop->gathered && !long_since(began)) {
 		alarm_clear(loop, alarm);
 		alarm->ring(alarm);
 	}
 }
-
-/* --- turns ----------------------------------------------------------------------------------- */
 
 /* How long libuv may wait for its own affairs, in milliseconds; -1: for ever. A loop of libuv's that
  * has nothing to do would say 0. */
@@ -420,15 +333,15 @@ static int uv_patience(struct loop *loop)
 static int patience(struct loop *loop, bool busy)
 {
 	int    uv = uv_patience(loop);
-	moment left;
+	moment due = loop_due(loop), left;
 
 	if (busy || uv == 0)
 		return 0;
-	if (loop->alarm_count == 0)
+	if (due == MOMENT_NEVER)
 		return uv;
-	if (loop->heap[1]->at <= loop->now)
+	if (due <= loop->now)
 		return 0;
-	left = (loop->heap[1]->at - loop->now + 999999) / 1000000;
+	left = (due - loop->now + 999999) / 1000000;
 	if (left > INT_MAX)
 		left = INT_MAX;
 	return uv >= 0 && uv < (int)left ? uv : (int)left;

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct alarms;
 struct loop;
 struct spares;
 struct uv_loop_s;
@@ -41,7 +42,8 @@ void         loop_stop(struct loop *loop);
 moment loop_now(const struct loop *loop);
 
 /* When the next alarm is due; MOMENT_NEVER if none is set. */
-moment loop_due(const struct loop *loop);
+moment         loop_due(const struct loop *loop);
+struct alarms *loop_alarms(struct loop *loop); /* see alarm.h */
 
 /* Has nothing come since the turn before? Then all that has come by now is served. */
 bool loop_quiet(const struct loop *loop);
@@ -111,20 +113,5 @@ struct later {
 /* False: no turn is under way, and nothing will run. */
 bool later_set(struct loop *loop, enum stage stage, struct later *later);
 void later_clear(struct later *later); /* idempotent */
-
-/* A moment at which something is due. Embedded in its owner; rings once. */
-struct alarm {
-	void (*ring)(struct alarm *alarm);
-	moment at;
-	size_t place; /* place in the loop's heap, 0 while not set */
-};
-
-bool alarm_set(struct loop *loop, struct alarm *alarm, moment at); /* sets anew if set; false: no memory */
-
-/* For whom an alarm that cannot be set would be a wait without end: a place for it from now on, so that to set it
- * cannot fail. False: no memory. */
-bool alarm_reserve(struct loop *loop);
-void alarm_release(struct loop *loop);
-void alarm_clear(struct loop *loop, struct alarm *alarm); /* idempotent */
 
 #endif

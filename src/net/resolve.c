@@ -1,5 +1,8 @@
 #include "net/resolve.h"
 
+#include "net/alarm.h"
+#include "net/loop.h"
+
 #include <netdb.h>
 #include <stdatomic.h>
 #include <stdio.h>

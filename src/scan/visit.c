@@ -1,5 +1,6 @@
 #include "scan/visit.h"
 
+#include "net/alarm.h"
 #include "net/conn.h"
 #include "scan/transcript.h"
 #include "script/task.h"

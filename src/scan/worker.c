@@ -1,6 +1,7 @@
 #include "scan/worker.h"
 
 #include "base/buffer.h"
+#include "net/alarm.h"
 #include "net/loop.h"
 #include "net/spare.h"
 #include "net/tls.h"

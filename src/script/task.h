@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/failure.h"
+#include "net/alarm.h"
 #include "net/conn.h"
 #include "script/catalogue.h"
 #include "script/report.h"

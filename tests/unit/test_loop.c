@@ -1,4 +1,5 @@
 /* net/loop: edges, alarms, turns, and what must not happen between them. */
+#include "net/alarm.h"
 #include "net/loop.h"
 
 #include <errno.h>

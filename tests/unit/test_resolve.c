@@ -1,5 +1,6 @@
 /* net/resolve: looking up names without leaving the machine: what is local, what is no name at all. The rest is
  * tried by tests/cli/world.t with a name server of its own. */
+#include "net/alarm.h"
 #include "net/resolve.h"
 
 #include <setjmp.h>
