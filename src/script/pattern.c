@@ -1,8 +1,38 @@
 #include "script/pattern.h"
 
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+/* --- what stands in a pattern ---------------------------------------------------------------- */
+
+enum {
+	REPEATS = 1, /* behind an item: how often */
+	BEGINS = 2,  /* in an item's place: something else than the byte itself */
+	ESCAPED = 4, /* behind a '%': something else than a single byte */
+	TELLS = 8,   /* anywhere: that it is a pattern, for Lua's string.find */
+};
+
+static const uint8_t meanings[UCHAR_MAX + 1] = {
+	['*'] = REPEATS | TELLS, ['+'] = REPEATS | TELLS, ['-'] = REPEATS | TELLS, ['?'] = REPEATS | TELLS,
+	['%'] = BEGINS | TELLS,  ['.'] = BEGINS | TELLS,  ['['] = BEGINS | TELLS,  ['$'] = BEGINS | TELLS,
+	['('] = BEGINS | TELLS,  [')'] = BEGINS,          ['^'] = TELLS,           ['b'] = ESCAPED,
+	['f'] = ESCAPED,         ['0'] = ESCAPED,         ['1'] = ESCAPED,         ['2'] = ESCAPED,
+	['3'] = ESCAPED,         ['4'] = ESCAPED,         ['5'] = ESCAPED,         ['6'] = ESCAPED,
+	['7'] = ESCAPED,         ['8'] = ESCAPED,         ['9'] = ESCAPED,
+};
+
+static inline bool means(char byte, int meaning)
+{
+	return meanings[(unsigned char)byte] & meaning;
+}
+
+/* Can what stands at `p` only go on with the byte that is written there? */
+static bool is_literal(const char *p, const char *end)
+{
+	return p < end && !means(*p, BEGINS) && (p + 1 == end || p[1] == '+' || !means(p[1], REPEATS));
+}
 
 /* --- the machine ----------------------------------------------------------------------------- */
 
@@ -11,18 +41,23 @@ enum kind {
 	GREEDY,   /* x* or x+ took bytes from `least` up to `now`: give one back */
 	LAZY,     /* x- has not taken the byte at `now`: take it */
 	OPTIONAL, /* x? took the byte before `now`: do without */
-	OPENED,   /* a capture was opened: forget it */
-	CLOSED,   /* the capture `index` was closed: open it again */
+};
+
+/* How far the captures are. Whoever goes back to a choice has them as they were then: what is small is copied. */
+struct progress {
+	uint32_t unclosed; /* bit n: the ")" of capture n was not reached */
+	uint16_t count;    /* of captures */
+	uint16_t brackets; /* that were passed */
 };
 
 struct choice {
-	enum kind   kind;
-	size_t      index;
-	const char *least, *now; /* in the subject */
-	const char *item, *next; /* in the pattern: x, and what follows it */
+	enum kind       kind;
+	struct progress progress;
+	const char     *least, *now; /* in the subject */
+	const char     *item, *next; /* in the pattern: x, and what follows it */
 };
 
-/* As many as Lua allows; more is "pattern too complex". */
+/* As many choices and brackets as Lua allows; more is "pattern too complex". */
 enum { CHOICES = 199, FAULT = 48 };
 
 /* Of the search that goes on; it calls nobody back, so that there is one at a time. */
@@ -34,8 +69,8 @@ struct matcher {
 	const char         *subject, *subject_end;
 	const char         *pattern_end;
 	size_t              budget;
-	size_t              open;  /* choices that can be taken back */
-	size_t              count; /* of captures */
+	size_t              open; /* choices that can be taken back */
+	struct progress     progress;
 	enum pattern_result result;
 };
 
@@ -201,17 +236,31 @@ static inline bool takes(struct matcher *m, unsigned char byte, const char *p, c
 /* Where the set that begins at `p` ends. Its first byte is never the end of it. */
 static const char *set_end(struct matcher *m, const char *p)
 {
-	const char *end = m->pattern_end, *first = p + 1;
+	const char *end = m->pattern_end;
 
-	if (first < end && *first == '^')
-		first++;
-	for (p = first; p < end; p++) {
-		if (*p == ']' && p > first)
+	p += p + 1 < end && p[1] == '^' ? 2 : 1;
+	while (p < end) {
+		p += *p == '%' ? 2 : 1;
+		if (p < end && *p == ']')
 			return p + 1;
-		if (*p == '%')
-			p++;
 	}
 	refuse(m, "malformed pattern (missing ']')");
+	return NULL;
+}
+
+/* What set_takes and set_end say, of the sets that are met most: "[Xx]" and "[a-z]". NULL: it is another. */
+static inline const char *short_set(struct matcher *m, unsigned char byte, const char *p, bool *taken)
+{
+	if (m->pattern_end - p < 4 || p[1] == '^' || p[1] == '%')
+		return NULL;
+	if (p[3] == ']' && p[2] != ']' && p[2] != '%') {
+		*taken = byte == (unsigned char)p[1] || byte == (unsigned char)p[2];
+		return spend(m, 2) ? p + 4 : NULL;
+	}
+	if (p[2] == '-' && p[3] != '%' && m->pattern_end - p > 4 && p[4] == ']') {
+		*taken = within(byte, p[1], p[3]);
+		return spend(m, 3) ? p + 5 : NULL;
+	}
 	return NULL;
 }
 
@@ -230,43 +279,33 @@ static inline const char *item_end(struct matcher *m, const char *p)
 
 /* --- taking back ----------------------------------------------------------------------------- */
 
+/* For one more choice or bracket; gives up where there is none. */
+static inline bool has_room(struct matcher *m)
+{
+	return m->open + m->progress.brackets < CHOICES || give_up(m);
+}
+
 /* A choice to be filled in; NULL: there are too many. */
 static inline struct choice *open_choice(struct matcher *m, enum kind kind)
 {
-	if (m->open == CHOICES) {
-		give_up(m);
+	if (!has_room(m))
 		return NULL;
-	}
 	choices[m->open].kind = kind;
+	choices[m->open].progress = m->progress;
 	return &choices[m->open++];
-}
-
-static inline bool repeats(char byte)
-{
-	return byte == '*' || byte == '+' || byte == '-' || byte == '?';
-}
-
-/* Can what stands at `p` only go on with the byte that is written there? */
-static bool is_literal(const struct matcher *m, const char *p)
-{
-	if (p == m->pattern_end || strchr("().%[$", *p)) /* a NUL is among them */
-		return false;
-	return p + 1 == m->pattern_end || p[1] == '+' || !repeats(p[1]);
 }
 
 /* Give back one byte, or at once as many as it takes to come to one with which the match can go on. */
 static struct place give_back(struct matcher *m, struct choice *choice)
 {
-	const char *from = choice->now, *next = choice->next;
-	bool        literal = is_literal(m, next);
+	const char *from = choice->now, *next = choice->next, *least = choice->least;
 
-	while (choice->now-- > choice->least)
-		if (!literal || *choice->now == *next)
-			return spend(m, (size_t)(from - choice->now) / 16)
-			           ? (struct place){ choice->now, next }
-			           : stuck;
-	spend(m, (size_t)(from - choice->least) / 16);
-	return stuck;
+	choice->now = from > least ? from - 1 : NULL;
+	if (is_literal(next, m->pattern_end))
+		choice->now = memrchr(least, *next, (size_t)(from - least));
+	if (!spend(m, (size_t)(from - (choice->now ? choice->now : least)) / 16))
+		return stuck;
+	return (struct place){ choice->now, next };
 }
 
 /* Where to go on with the topmost choice made another way; stuck if there is no other. */
@@ -283,12 +322,6 @@ static struct place change(struct matcher *m, struct choice *choice)
 	case OPTIONAL:
 		m->open--;
 		return (struct place){ choice->now - 1, choice->next };
-	case OPENED:
-		m->count--;
-		return stuck;
-	case CLOSED:
-		captures[choice->index].length = PATTERN_OPEN;
-		return stuck;
 	}
 	return stuck;
 }
@@ -297,8 +330,10 @@ static struct place change(struct matcher *m, struct choice *choice)
 static struct place retreat(struct matcher *m)
 {
 	while (m->open > 0 && !stopped(m)) {
-		struct place at = change(m, &choices[m->open - 1]);
+		struct choice *choice = &choices[m->open - 1];
+		struct place   at = change(m, choice);
 
+		m->progress = choice->progress;
 		if (at.s)
 			return spend(m, 1) ? at : stuck;
 		m->open--;
@@ -308,18 +343,15 @@ static struct place retreat(struct matcher *m)
 
 /* --- going on: where the match is after what stands at its place; stuck if that does not fit ----- */
 
-static inline bool take_one(struct matcher *m, struct place at, const char *end)
-{
-	return at.s < m->subject_end && takes(m, (unsigned char)*at.s, at.p, end);
-}
-
 /* From `least` on the item has not to be taken, but is, as often as possible. */
 static struct place expand(struct matcher *m, struct place at, const char *end, const char *least)
 {
 	const char    *from = at.s;
 	struct choice *choice;
 
-	while (take_one(m, at, end))
+	if (*at.p == '.')
+		at.s = m->subject_end;
+	while (at.s < m->subject_end && takes(m, (unsigned char)*at.s, at.p, end))
 		at.s++;
 	choice = spend(m, (size_t)(at.s - from)) ? open_choice(m, GREEDY) : NULL;
 	if (!choice)
@@ -347,53 +379,73 @@ static struct place repeat(struct matcher *m, struct place at, const char *end)
 	return (struct place){ at.s, end + 1 };
 }
 
+/* An item, repeated or not. */
 static inline struct place single(struct matcher *m, struct place at)
 {
-	const char *end = item_end(m, at.p);
+	bool        there = at.s < m->subject_end, taken = false;
+	const char *end = there && *at.p == '[' ? short_set(m, (unsigned char)*at.s, at.p, &taken) : NULL;
 
-	if (!end)
-		return stuck;
-	if (end == m->pattern_end || !repeats(*end))
-		return take_one(m, at, end) ? (struct place){ at.s + 1, end } : stuck;
-	if (take_one(m, at, end))
+	if (!end) {
+		end = item_end(m, at.p);
+		if (!end)
+			return stuck;
+		taken = there && takes(m, (unsigned char)*at.s, at.p, end);
+	}
+	if (end == m->pattern_end || !means(*end, REPEATS))
+		return taken ? (struct place){ at.s + 1, end } : stuck;
+	if (taken)
 		return repeat(m, at, end);
 	/* As in Lua, what cannot be taken even once leaves no choice open. */
 	return *end == '+' ? stuck : (struct place){ at.s, end + 1 };
 }
 
-static struct place open_capture(struct matcher *m, struct place at)
+static inline struct place open_capture(struct matcher *m, struct place at)
 {
-	bool position = at.p + 1 < m->pattern_end && at.p[1] == ')';
+	struct progress        *progress = &m->progress;
+	struct pattern_capture *capture = &captures[progress->count];
+	bool                    position = at.p + 1 < m->pattern_end && at.p[1] == ')';
 
-	if (m->count == PATTERN_CAPTURES)
+	if (progress->count == PATTERN_CAPTURES)
 		return refuse(m, "too many captures");
-	captures[m->count].start = (size_t)(at.s - m->subject);
-	captures[m->count++].length = position ? PATTERN_POSITION : PATTERN_OPEN;
-	at.p += position ? 2 : 1;
-	return open_choice(m, OPENED) ? at : stuck;
+	if (!has_room(m))
+		return stuck;
+	progress->brackets++;
+	capture->start = (size_t)(at.s - m->subject);
+	if (position)
+		capture->length = PATTERN_POSITION;
+	else
+		progress->unclosed |= UINT32_C(1) << progress->count;
+	progress->count++;
+	return (struct place){ at.s, at.p + (position ? 2 : 1) };
 }
 
-static struct place close_capture(struct matcher *m, struct place at)
+/* Which of the captures that are not closed was opened last? From now on it is closed. */
+static inline size_t close_last(struct progress *progress)
 {
-	struct choice *choice;
-	size_t         index = m->count;
+	size_t index = 31 - (size_t)__builtin_clz(progress->unclosed);
 
-	while (index > 0 && captures[index - 1].length != PATTERN_OPEN)
-		index--;
-	if (index == 0)
+	progress->unclosed -= UINT32_C(1) << index;
+	return index;
+}
+
+static inline struct place close_capture(struct matcher *m, struct place at)
+{
+	struct pattern_capture *capture;
+
+	if (m->progress.unclosed == 0)
 		return refuse(m, "invalid pattern capture");
-	captures[index - 1].length = at.s - m->subject - (ptrdiff_t)captures[index - 1].start;
-	choice = open_choice(m, CLOSED);
-	if (!choice)
+	if (!has_room(m))
 		return stuck;
-	choice->index = index - 1;
+	m->progress.brackets++;
+	capture = &captures[close_last(&m->progress)];
+	capture->length = at.s - m->subject - (ptrdiff_t)capture->start;
 	return (struct place){ at.s, at.p + 1 };
 }
 
 /* Is there a capture of this number, and is it closed? */
 static bool refers(const struct matcher *m, int number)
 {
-	return number > 0 && (size_t)number <= m->count && captures[number - 1].length != PATTERN_OPEN;
+	return number > 0 && number <= m->progress.count && !(m->progress.unclosed >> (number - 1) & 1);
 }
 
 /* %1: what that capture holds, once more. */
@@ -448,39 +500,29 @@ static struct place frontier(struct matcher *m, struct place at)
 	return (struct place){ at.s, end };
 }
 
-/* Is what stands at `p` not a single byte, repeated or not? */
-static inline bool is_special(const struct matcher *m, const char *p)
+static inline struct place step(struct matcher *m, struct place at)
 {
-	bool last = p + 1 == m->pattern_end;
+	const char *next = at.p + 1;
 
-	switch (*p) {
-	case '(':
-	case ')':
-		return true;
-	case '$':
-		return last;
-	case '%':
-		return !last && (p[1] == 'b' || p[1] == 'f' || is_digit((unsigned char)p[1]));
-	default:
-		return false;
-	}
-}
-
-static struct place special(struct matcher *m, struct place at)
-{
 	switch (*at.p) {
 	case '(':
 		return open_capture(m, at);
 	case ')':
 		return close_capture(m, at);
 	case '$':
-		return at.s == m->subject_end ? (struct place){ at.s, at.p + 1 } : stuck;
+		if (next < m->pattern_end)
+			break;
+		return at.s == m->subject_end ? (struct place){ at.s, next } : stuck;
+	case '%':
+		if (next == m->pattern_end || !means(*next, ESCAPED))
+			break;
+		if (*next == 'b')
+			return balanced(m, at);
+		return *next == 'f' ? frontier(m, at) : same_again(m, at);
 	default:
 		break;
 	}
-	if (at.p[1] == 'b')
-		return balanced(m, at);
-	return at.p[1] == 'f' ? frontier(m, at) : same_again(m, at);
+	return single(m, at);
 }
 
 /* Where the match that begins at `s` ends; NULL if there is none. */
@@ -489,13 +531,13 @@ static const char *match_at(struct matcher *m, const char *s, const char *patter
 	struct place at = { s, pattern };
 
 	m->open = 0;
-	m->count = 0;
+	m->progress = (struct progress){ 0 };
 	if (!spend(m, 1))
 		return NULL;
 	while (at.p < m->pattern_end) {
 		if (!spend(m, 1))
 			return NULL;
-		at = is_special(m, at.p) ? special(m, at) : single(m, at);
+		at = step(m, at);
 		if (!at.s)
 			at = retreat(m);
 		if (!at.s)
@@ -509,41 +551,28 @@ static const char *match_at(struct matcher *m, const char *s, const char *patter
 bool pattern_plain(const char *pattern, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
-		if (pattern[i] != '\0' && strchr("^$*+?.([%-", pattern[i]))
+		if (means(pattern[i], TELLS))
 			return false;
 	return true;
-}
-
-/* Must every match begin with the pattern's first byte, just as it is? */
-static bool begins_plainly(const struct pattern_search *search)
-{
-	const char *p = search->pattern;
-
-	if (search->anchored || search->pattern_length == 0)
-		return false;
-	if (*p == '$' || *p == '.' || *p == '(' || *p == ')' || *p == '[' || *p == '%')
-		return false;
-	return search->pattern_length == 1 || p[1] == '+' || !repeats(p[1]);
 }
 
 /* The next place at or after `s` where a match may begin; NULL: there is none. */
 static const char *next_place(struct matcher *m, const char *s, const struct pattern_search *search,
                               bool plainly)
 {
-	const char *found = s;
+	const char *found;
 
-	if (plainly)
-		found = memchr(s, search->pattern[0], (size_t)(m->subject_end - s));
-	if (found && !spend(m, (size_t)(found - s) / 16))
-		return NULL;
-	return found;
+	if (!plainly)
+		return s;
+	found = memchr(s, search->pattern[0], (size_t)(m->subject_end - s));
+	return found && spend(m, (size_t)(found - s) / 16) ? found : NULL;
 }
 
 static void look(struct matcher *m, const struct pattern_search *search, size_t start, size_t barred,
                  struct pattern_match *match)
 {
 	const char *s = m->subject + start, *end;
-	bool        plainly = begins_plainly(search);
+	bool        plainly = !search->anchored && is_literal(search->pattern, m->pattern_end);
 
 	while ((s = next_place(m, s, search, plainly)) != NULL) {
 		end = match_at(m, s, search->pattern);
@@ -551,6 +580,8 @@ static void look(struct matcher *m, const struct pattern_search *search, size_t 
 			m->result = PATTERN_FOUND;
 			match->start = (size_t)(s - m->subject);
 			match->end = (size_t)(end - m->subject);
+			while (m->progress.unclosed > 0)
+				captures[close_last(&m->progress)].length = PATTERN_OPEN;
 		}
 		if (stopped(m) || s == m->subject_end || search->anchored)
 			return;
@@ -571,52 +602,32 @@ enum pattern_result pattern_find(const struct pattern_search *search, size_t sta
 
 	look(&m, search, start, barred, match);
 	*budget = m.budget;
-	match->count = m.count;
+	match->count = m.progress.count;
 	match->captures = captures;
 	match->fault = fault;
 	return m.result;
 }
 
-struct pattern_search pattern_search(const char *subject, size_t length, const char *pattern,
-                                     size_t pattern_length)
-{
-	bool anchored = pattern_length > 0 && pattern[0] == '^';
-
-	return (struct pattern_search){ subject, length, pattern + anchored, pattern_length - anchored,
-		                        anchored };
-}
-
 /* --- faults ---------------------------------------------------------------------------------- */
 
-static bool close_last(size_t count)
+/* Where what stands at `p` ends, with what repeats it; NULL: with the fault told. */
+static const char *part_end(struct matcher *m, const char *p)
 {
-	while (count > 0 && captures[count - 1].length != PATTERN_OPEN)
-		count--;
-	if (count > 0)
-		captures[count - 1].length = 0;
-	return count > 0;
-}
+	char        letter = *p == '%' && p + 1 < m->pattern_end ? p[1] : '\0';
+	const char *end;
 
-/* Where the special that stands at `p` ends; NULL: with the fault told. */
-static const char *special_end(struct matcher *m, const char *p)
-{
-	int number = p + 1 < m->pattern_end ? p[1] - '0' : 0;
-
-	if (*p == '(') {
-		struct place behind = open_capture(m, (struct place){ m->subject, p });
-
-		m->open = 0;
-		return behind.p;
-	}
+	if (*p == '(')
+		return open_capture(m, (struct place){ m->subject, p }).p;
 	if (*p == ')')
-		return close_last(m->count) ? p + 1 : refuse(m, "invalid pattern capture").p;
-	if (*p == '$')
-		return p + 1;
-	if (p[1] == 'b')
+		return close_capture(m, (struct place){ m->subject, p }).p;
+	if (letter == 'b')
 		return m->pattern_end - p < 4 ? refuse(m, missing_bounds).p : p + 4;
-	if (p[1] == 'f')
+	if (letter == 'f')
 		return p + 2 < m->pattern_end && p[2] == '[' ? set_end(m, p + 2) : refuse(m, missing_set).p;
-	return refers(m, number) ? p + 2 : refuse_index(m, number).p;
+	if (means(letter, ESCAPED))
+		return refers(m, letter - '0') ? p + 2 : refuse_index(m, letter - '0').p;
+	end = item_end(m, p);
+	return end && end < m->pattern_end && means(*end, REPEATS) ? end + 1 : end;
 }
 
 const char *pattern_fault(const char *pattern, size_t length)
@@ -628,14 +639,9 @@ const char *pattern_fault(const char *pattern, size_t length)
 		                    .result = PATTERN_NONE };
 	const char           *p = search.pattern;
 
-	while (p && p < m.pattern_end) {
-		bool single = !is_special(&m, p);
-
-		p = single ? item_end(&m, p) : special_end(&m, p);
-		if (p && single && p < m.pattern_end && repeats(*p))
-			p++;
-	}
-	if (p && close_last(m.count))
+	while (p && p < m.pattern_end)
+		p = part_end(&m, p);
+	if (p && m.progress.unclosed > 0)
 		refuse(&m, "unfinished capture");
 	return stopped(&m) ? fault : NULL;
 }

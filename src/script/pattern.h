@@ -45,8 +45,14 @@ enum pattern_result {
 };
 
 /* A search for a pattern as it is written, '^' and all. */
-struct pattern_search pattern_search(const char *subject, size_t length, const char *pattern,
-                                     size_t pattern_length);
+static inline struct pattern_search pattern_search(const char *subject, size_t length, const char *pattern,
+                                                   size_t pattern_length)
+{
+	bool anchored = pattern_length > 0 && pattern[0] == '^';
+
+	return (struct pattern_search){ subject, length, pattern + anchored, pattern_length - anchored,
+		                        anchored };
+}
 
 /* Find the first match at or after byte `start` (at most the subject's length) that does not end at
  * byte `barred` (SIZE_MAX: any will do). What it took is subtracted from `*budget`. */

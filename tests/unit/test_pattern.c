@@ -75,6 +75,35 @@ static void finds_what_the_manual_says(void **state)
 	assert_found("", "", 0, 0);
 }
 
+/* Sets of two bytes or one range, and those that look as if they were. */
+static void short_sets(void **state)
+{
+	static const struct {
+		const char *set, *taken, *not_taken;
+	} sets[] = {
+		{ "[Xx]", "Xx", "]-y[" },  { "[a-c]", "abc", "-d]" },   { "[a-]", "a-", "b]" },
+		{ "[]x]", "]x", "[a" },    { "[%]a]", "]a", "%[b" },    { "[a%]]", "a]", "%b" },
+		{ "[^a]", "b^]", "a" },    { "[^-a]", "b^", "-a" },     { "[%d]", "07", "%d]" },
+		{ "[%a-]", "az-", "%0]" }, { "[]-a]", "]^_`a", "-b[" }, { "[a-%]]", "]", "a%-b" },
+		{ "[abc]", "abc", "-d]" }, { "[a]", "a", "]b" },        { "[--0]", "-./0", "1," },
+		{ "[c-a]", "", "abc-" },   { "[-a]", "-a", "b]" },
+	};
+	char subject[3] = "?.", pattern[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+		snprintf(pattern, sizeof pattern, "^%s%%.", sets[i].set);
+		for (const char *byte = sets[i].taken; (*subject = *byte) != '\0'; byte++)
+			assert_found(subject, pattern, 0, 2);
+		for (const char *byte = sets[i].not_taken; (*subject = *byte) != '\0'; byte++)
+			assert_absent(subject, pattern);
+	}
+	assert_found("ab", "^[ab][ab]", 0, 2);
+	assert_found("a].", "^[a]]%.", 0, 3);
+	assert_found("ab-", "^[a-c]+-$", 0, 3);
+	assert_found("]", "^[ab]?]", 0, 1);
+}
+
 static void captures(void **state)
 {
 	struct pattern_match match;
@@ -91,6 +120,29 @@ static void captures(void **state)
 	assert_int_equal(match.captures[3].length, 1);
 	assert_int_equal(look("ab", "(a", 1000, &match), PATTERN_FOUND);
 	assert_int_equal(match.captures[0].length, PATTERN_OPEN);
+}
+
+/* Whoever goes back to a choice has the captures as they were then. */
+static void captures_are_taken_back(void **state)
+{
+	struct pattern_match match;
+
+	(void)state;
+	assert_int_equal(look("a", "^(a?)(a?)(a)$", 1000, &match), PATTERN_FOUND);
+	assert_int_equal(match.count, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(match.captures[i].start, 0);
+		assert_int_equal(match.captures[i].length, i == 2);
+	}
+	assert_int_equal(look("aab", "^(a-(a))(b)", 1000, &match), PATTERN_FOUND);
+	assert_int_equal(match.count, 3);
+	assert_int_equal(match.captures[0].length, 2);
+	assert_int_equal(match.captures[1].start, 1);
+	assert_int_equal(match.captures[2].start, 2);
+	assert_int_equal(look("(a", "%((a?(a", 1000, &match), PATTERN_FOUND);
+	assert_int_equal(match.captures[0].length, PATTERN_OPEN);
+	assert_int_equal(match.captures[1].length, PATTERN_OPEN);
+	assert_fault("((a?)b?%1)c", "invalid capture index %1");
 }
 
 static void says_what_is_wrong(void **state)
@@ -208,6 +260,32 @@ static void counts_the_elements_of_a_set(void **state)
 	assert_too_much(repeat("a", 5000, ""), pattern);
 }
 
+/* With a step less than it takes, it is too much. */
+static void assert_steps(const char *subject, const char *pattern, size_t steps)
+{
+	struct pattern_match match;
+
+	assert_int_equal(look(subject, pattern, steps, &match), PATTERN_FOUND);
+	assert_int_equal(look(subject, pattern, steps - 1, &match), PATTERN_COMPLEX);
+}
+
+/* A step for where it begins and for each item; what is taken, or looked through, at once is counted too. */
+static void counts_what_goes_quickly(void **state)
+{
+	char *subject = repeat("a", 1600, ""), *with_b = repeat("ba", 1, subject);
+
+	(void)state;
+	assert_steps("aaaa", "^a%aa.", 5);
+	assert_steps(subject, "^.*", 2 + 1599);
+	assert_steps(subject, "^.+", 2 + 1599);
+	assert_steps(with_b, "^.*b", 2 + 1601 + 1 + 1602 / 16 + 1 + 1);
+	assert_steps("b", "^[ab]x?", 3 + 2);
+	assert_steps("b", "^[a-c]x?", 3 + 3);
+	assert_steps("b", "^[abc]x?", 3 + 3);
+	free(with_b);
+	free(subject);
+}
+
 static void stops_at_as_many_choices_as_lua(void **state)
 {
 	struct pattern_match match;
@@ -217,6 +295,12 @@ static void stops_at_as_many_choices_as_lua(void **state)
 	assert_int_equal(look(subject, pattern, 1000000, &match), PATTERN_FOUND);
 	free(pattern);
 	pattern = repeat("a?", 200, "");
+	assert_int_equal(look(subject, pattern, 1000000, &match), PATTERN_COMPLEX);
+	free(pattern);
+	pattern = repeat("a?", 197, "()()"); /* a bracket counts like a choice */
+	assert_int_equal(look(subject, pattern, 1000000, &match), PATTERN_FOUND);
+	free(pattern);
+	pattern = repeat("a?", 197, "(a)()");
 	assert_int_equal(look(subject, pattern, 1000000, &match), PATTERN_COMPLEX);
 	free(pattern);
 	pattern = repeat("x?", 5000, ""); /* none is taken: nothing is open */
@@ -355,6 +439,17 @@ static void scripts_have_these_functions(void **state)
 	              "local n = 0 for _ in ('hello'):gmatch('l') do n = n + 1 end assert(n == 2)\n"
 	              "assert(string.find == ('').find and string.gmatch == ('').gmatch)",
 	              "");
+	assert_raises(
+	    "assert(select(2, ('a^b'):find('^b', 1, true)) == 3 and not ('b'):find('^b', 1, true))\n"
+	    "assert(('abab'):find('a', '2') == 3 and ('abab'):find('a', 2.0) == 3)\n"
+	    "assert(('abab'):find('a', nil, true) == 1 and ('abab'):match('()b', -1) == 4)\n"
+	    "assert(string.find(12, 2) == 2 and string.match(12, 2) == '2')\n"
+	    "assert(select('#', ('x'):match(('()'):rep(32))) == 32)",
+	    "");
+	assert_raises("return ('x'):find('x', 1.5)",
+	              "x.lua:1: bad argument #2 to 'find' (number has no integer representation)");
+	assert_raises("return ('x'):match('x', {})",
+	              "x.lua:1: bad argument #2 to 'match' (number expected, got table)");
 	assert_raises("return ('x'):find('(')", "x.lua:1: unfinished capture");
 	assert_raises("\nreturn ('x'):gsub('x', '%2')", "x.lua:2: invalid capture index %2");
 	assert_raises("return ('x'):match({})",
@@ -403,12 +498,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_what_the_manual_says),
+		cmocka_unit_test(short_sets),
 		cmocka_unit_test(captures),
+		cmocka_unit_test(captures_are_taken_back),
 		cmocka_unit_test(says_what_is_wrong),
 		cmocka_unit_test(sees_what_is_wrong_anywhere),
 		cmocka_unit_test(takes_any_bytes),
 		cmocka_unit_test(stops_where_it_would_take_for_ever),
 		cmocka_unit_test(counts_the_elements_of_a_set),
+		cmocka_unit_test(counts_what_goes_quickly),
 		cmocka_unit_test(stops_at_as_many_choices_as_lua),
 		cmocka_unit_test(agrees_with_lua),
 		cmocka_unit_test(agrees_on_every_byte_and_place),
