@@ -19,6 +19,20 @@ void *catalogue_grow(void *array, size_t *count, size_t size)
 	return grown;
 }
 
+bool catalogue_add(const char ***texts, size_t *count, const char *text)
+{
+	char        *copy = strdup(text);
+	const char **grown = copy ? catalogue_grow(*texts, count, sizeof **texts) : NULL;
+
+	if (!grown) {
+		free(copy);
+		return false;
+	}
+	*texts = grown;
+	grown[*count - 1] = copy;
+	return true;
+}
+
 static void free_texts(const char **texts, size_t count)
 {
 	for (size_t i = 0; i < count; i++)

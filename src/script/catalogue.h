@@ -113,4 +113,7 @@ void catalogue_set_all(struct catalogue *catalogue, const char *name, const char
  * memory. For the arrays of this header while they are being filled. */
 void *catalogue_grow(void *array, size_t *count, size_t size);
 
+/* The same for an array of texts, which gets a copy of this one. False: no memory. */
+bool catalogue_add(const char ***texts, size_t *count, const char *text);
+
 #endif
