@@ -44,15 +44,12 @@ static bool run_file(struct catalogue *catalogue, const char *path, bool trusted
 
 static bool read_file(struct catalogue *catalogue, struct script *file, const char *path)
 {
-	char *source = malloc(CHUNK_FILE);
-	char  line[PATH_TEXT + CHUNK_REASON], reason[CHUNK_REASON] = "not enough memory";
+	char line[PATH_TEXT + CHUNK_REASON], reason[CHUNK_REASON];
 
 	file->path = strdup(path);
-	file->source = source;
-	if (source && chunk_read(path, source, CHUNK_FILE, &file->length, reason))
+	file->source = chunk_read(path, CHUNK_FILE, &file->length, reason);
+	if (file->source)
 		return true;
-	free(source);
-	file->source = NULL;
 	snprintf(line, sizeof line, "%s: %s", path, reason[0] ? reason : strerror(ENOENT));
 	add_problem(catalogue, line);
 	return false;

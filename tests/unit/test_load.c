@@ -214,6 +214,52 @@ static void takes_files_and_refuses_what_is_neither(void **state)
 	assert_non_null(strstr(error, ".lua"));
 }
 
+/* A script of so many bytes, most of which are a comment. */
+static void write_long(const char *where, const char *name, int bytes)
+{
+	static const char script[] = "return { about = 'x', services = { { name = 'long', port = 1 } } } --";
+	char             *text = malloc((size_t)bytes + 1);
+
+	assert_non_null(text);
+	snprintf(text, (size_t)bytes + 1, "%s%*s", script, bytes - (int)strlen(script), "");
+	write_script(where, name, text);
+	free(text);
+}
+
+static void expect_problem(size_t number, const char *where, const char *told)
+{
+	char wanted[200];
+
+	snprintf(wanted, sizeof wanted, "%s/%s", where, told);
+	assert_true(number < catalogue.problem_count);
+	assert_string_equal(catalogue.problems[number], wanted);
+}
+
+static void takes_files_of_any_length_up_to_a_bound(void **state)
+{
+	char path[200];
+
+	(void)state;
+	write_script(first, "a.lua", "");
+	write_long(first, "b.lua", 256 * 1024);
+	write_long(first, "c.lua", 256 * 1024 + 1);
+	write_long(first, "d.lua", 4096);
+	snprintf(path, sizeof path, "%s/e.lua", first);
+	assert_int_equal(symlink("/proc/version", path), 0); /* says that it has no length */
+	snprintf(path, sizeof path, "%s/f.lua", first);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	load();
+	assert_int_equal(catalogue.problem_count, 4);
+	expect_problem(0, first,
+	               "a.lua: the script must return a table like"
+	               " { about = ..., services = ..., probe = ... }");
+	expect_problem(1, first, "c.lua: larger than 256 KiB");
+	expect_problem(2, first, "e.lua:1: syntax error near 'version'");
+	expect_problem(3, first, "f.lua: not a regular file");
+	assert_int_equal(catalogue_script(&catalogue, "b")->length, 256 * 1024);
+	expect_service("long", 1, "b");
+}
+
 static void scripts_do_not_see_each_other(void **state)
 {
 	(void)state;
@@ -280,6 +326,7 @@ int main(void)
 		with_files(the_first_of_a_name_overrides),
 		with_files(names_what_is_wrong_and_goes_on),
 		with_files(takes_files_and_refuses_what_is_neither),
+		with_files(takes_files_of_any_length_up_to_a_bound),
 		with_files(scripts_do_not_see_each_other),
 		with_files(arguments_are_typed_by_their_defaults),
 	};
