@@ -346,6 +346,7 @@ int declare_script(lua_State *L)
 	read_greetings(L, script);
 	read_fields(L, script);
 	read_probe(L, script);
+	script->declared = true;
 	return 0;
 }
 

@@ -12,7 +12,8 @@
 struct lua_State;
 
 /* Of a `struct script` with path, source and length: fill in the rest. What is wrong with its table does not raise but
- * becomes its faults, "path: reason", so that all that is wrong is told at once. [-0, +0, e] */
+ * becomes its faults, "path: reason", so that all that is wrong is told at once. Any number of threads may do so, each
+ * for a script of its own. [-0, +0, e] */
 int declare_script(struct lua_State *L);
 
 /* Of a `struct grouping`: add those groups to its catalogue that it does not have. A table that is none of groups

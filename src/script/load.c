@@ -7,6 +7,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <lua.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,74 +20,160 @@ enum { PATH_TEXT = 4096 };
 static const char suffix[] = ".lua";
 static const char groups_file[] = "groups.lua";
 
-static void add_problem(struct catalogue *catalogue, const char *text)
+/* --- a file ---------------------------------------------------------------------------------- */
+
+/* It is not told before those of the files before it. */
+static void fail(struct script *file, const char *reason)
 {
-	catalogue_add(&catalogue->problems, &catalogue->problem_count, text);
+	char *text;
+
+	if (strncmp(reason, file->path, strlen(file->path)) == 0)
+		text = strdup(reason);
+	else if (asprintf(&text, "%s: %s", file->path, reason) < 0)
+		text = NULL;
+	file->failure = text;
+}
+
+static bool read_file(struct script *file)
+{
+	char reason[CHUNK_REASON];
+
+	file->source = chunk_read(file->path, CHUNK_FILE, &file->length, reason);
+	if (!file->source)
+		fail(file, reason[0] ? reason : strerror(ENOENT));
+	return file->source != NULL;
 }
 
 /* A state of its own for each file: what one does while it loads, no other can see. */
-static bool run_file(struct catalogue *catalogue, const char *path, bool trusted, int (*read)(lua_State *L),
+static void run_file(struct catalogue *catalogue, struct script *file, int (*declare)(lua_State *L),
                      void *argument)
 {
-	struct vm *vm = trusted ? vm_new_trusted(catalogue, NULL, NULL) : vm_new(catalogue, NULL, NULL);
-	char       error[600] = "not enough memory", line[PATH_TEXT + 600];
-	bool       good;
+	struct vm *vm = file->trusted ? vm_new_trusted(catalogue, NULL, NULL) : vm_new(catalogue, NULL, NULL);
+	char       error[600] = "not enough memory";
 
 	if (vm) {
 		vm->keeper = catalogue;
 		lua_gc(vm->state, LUA_GCSTOP); /* it does not live long enough */
 	}
-	good = vm && vm_protected(vm, read, argument, error, sizeof error);
-	snprintf(line, sizeof line, "%s: %s", path, error);
-	if (!good)
-		add_problem(catalogue, strncmp(error, path, strlen(path)) == 0 ? error : line);
+	if (!vm || !vm_protected(vm, declare, argument, error, sizeof error))
+		fail(file, error);
 	vm_free(vm);
-	return good;
 }
 
-static bool read_file(struct catalogue *catalogue, struct script *file, const char *path)
+static void add_problem(struct catalogue *catalogue, const char *text)
 {
-	char line[PATH_TEXT + CHUNK_REASON], reason[CHUNK_REASON];
-
-	file->path = strdup(path);
-	file->source = chunk_read(path, CHUNK_FILE, &file->length, reason);
-	if (file->source)
-		return true;
-	snprintf(line, sizeof line, "%s: %s", path, reason[0] ? reason : strerror(ENOENT));
-	add_problem(catalogue, line);
-	return false;
+	catalogue_add(&catalogue->problems, &catalogue->problem_count, text);
 }
 
 static void load_groups(struct catalogue *catalogue, const char *path)
 {
-	struct grouping grouping = { .catalogue = catalogue };
+	struct grouping grouping = { .catalogue = catalogue, .file.path = path };
 
-	if (read_file(catalogue, &grouping.file, path))
-		run_file(catalogue, path, false, declare_groups, &grouping);
-	free((char *)grouping.file.path);
+	if (read_file(&grouping.file))
+		run_file(catalogue, &grouping.file, declare_groups, &grouping);
+	if (grouping.file.failure)
+		add_problem(catalogue, grouping.file.failure);
+	free((char *)grouping.file.failure);
 	free((char *)grouping.file.source);
 }
 
-static struct script *add_script(struct catalogue *catalogue, const char *path)
-{
-	const char     *slash = strrchr(path, '/');
-	const char     *base = slash ? slash + 1 : path;
-	struct script  *script = calloc(1, sizeof *script);
-	char           *name = strndup(base, strlen(base) - strlen(suffix));
-	struct script **grown = NULL;
+/* --- scripts, side by side ------------------------------------------------------------------- */
 
-	if (script && name)
-		grown = catalogue_grow(catalogue->scripts, &catalogue->script_count, sizeof *grown);
-	if (!grown) {
-		free(script);
-		free(name);
-		return NULL;
+/* Those of the catalogue from a place on, each of which is taken by the thread that comes to it first. That thread
+ * alone touches it until both are through; to all others it is broken for so long, and not looked into. */
+struct batch {
+	struct catalogue *catalogue;
+	atomic_size_t     next;
+	cpu_set_t         processors;
+};
+
+static void work(struct batch *batch)
+{
+	struct catalogue *catalogue = batch->catalogue;
+	size_t            next;
+
+	while ((next = atomic_fetch_add(&batch->next, 1)) < catalogue->script_count) {
+		struct script *script = catalogue->scripts[next];
+
+		if (read_file(script))
+			run_file(catalogue, script, declare_script, script);
 	}
+}
+
+static void *help(void *argument)
+{
+	struct batch *batch = argument;
+
+	sched_setaffinity(0, sizeof batch->processors, &batch->processors);
+	if (vm_watch_thread())
+		work(batch);
+	vm_unwatch_thread();
+	return NULL;
+}
+
+/* A thread on another processor than this one, if we may use more of them. Left to itself it would often share ours for
+ * the few milliseconds that there is something to do; once it is there, it may move as others do. */
+static bool start_helper(struct batch *batch, pthread_t *helper)
+{
+	pthread_attr_t attributes;
+	cpu_set_t      others;
+	bool           started;
+
+	if (sched_getaffinity(0, sizeof batch->processors, &batch->processors) != 0 ||
+	    pthread_attr_init(&attributes) != 0)
+		return false;
+	others = batch->processors;
+	CPU_CLR((size_t)sched_getcpu(), &others);
+	started = CPU_COUNT(&others) > 0 &&
+	          pthread_attr_setaffinity_np(&attributes, sizeof others, &others) == 0 &&
+	          pthread_create(helper, &attributes, help, batch) == 0;
+	pthread_attr_destroy(&attributes);
+	return started;
+}
+
+static void collect(struct catalogue *catalogue, struct script *script)
+{
+	if (script->failure)
+		add_problem(catalogue, script->failure);
+	for (size_t i = 0; i < script->fault_count; i++)
+		add_problem(catalogue, script->faults[i]);
+	script->broken = !script->declared || script->fault_count > 0;
+}
+
+/* What trusted scripts do to the machine, they do one after another. */
+static void load_from(struct catalogue *catalogue, size_t first, bool trusted)
+{
+	struct batch batch = { .catalogue = catalogue, .next = first };
+	pthread_t    helper;
+	bool helped = catalogue->script_count > first + 1 && !trusted && start_helper(&batch, &helper);
+
+	work(&batch);
+	if (helped)
+		pthread_join(helper, NULL);
+	for (size_t i = first; i < catalogue->script_count; i++)
+		collect(catalogue, catalogue->scripts[i]);
+}
+
+/* --- which there are ------------------------------------------------------------------------- */
+
+static void free_script(struct script *script)
+{
+	free((char *)script->name);
+	free((char *)script->path);
+	free(script);
+}
+
+/* False: no memory. */
+static bool append_script(struct catalogue *catalogue, struct script *script)
+{
+	struct script **grown = catalogue_grow(catalogue->scripts, &catalogue->script_count, sizeof *grown);
+
+	if (!grown)
+		return false;
 	catalogue->scripts = grown;
-	script->name = name;
 	script->index = catalogue->script_count - 1;
 	grown[script->index] = script;
-	return script;
+	return true;
 }
 
 /* Of scripts of one name the first is it. */
@@ -99,24 +188,25 @@ static bool is_overridden(const struct catalogue *catalogue, const char *path)
 }
 
 /* False: no memory. */
-static bool load_file(struct catalogue *catalogue, const char *path, bool trusted)
+static bool add_script(struct catalogue *catalogue, const char *path, bool trusted)
 {
+	const char    *slash = strrchr(path, '/');
+	const char    *base = slash ? slash + 1 : path;
 	struct script *script;
 
 	if (is_overridden(catalogue, path))
 		return true;
-	script = add_script(catalogue, path);
-	if (!script) {
-		errno = ENOMEM;
+	script = calloc(1, sizeof *script);
+	if (!script)
 		return false;
-	}
+	script->name = strndup(base, strlen(base) - strlen(suffix));
+	script->path = strdup(path);
 	script->trusted = trusted;
-	script->broken = !read_file(catalogue, script, path) ||
-	                 !run_file(catalogue, path, trusted, declare_script, script);
-	for (size_t i = 0; i < script->fault_count; i++)
-		add_problem(catalogue, script->faults[i]);
-	script->broken = script->broken || script->fault_count > 0;
-	return true;
+	script->broken = true;
+	if (script->name && script->path && append_script(catalogue, script))
+		return true;
+	free_script(script);
+	return false;
 }
 
 static int is_script(const struct dirent *entry)
@@ -128,33 +218,50 @@ static int is_script(const struct dirent *entry)
 	       strcmp(entry->d_name, groups_file) != 0;
 }
 
-static bool load_entry(struct catalogue *catalogue, const char *folder, const char *name, bool trusted)
+static bool add_entry(struct catalogue *catalogue, const char *folder, const char *name, bool trusted)
 {
 	char path[PATH_TEXT];
 
 	snprintf(path, sizeof path, "%s/%s", folder, name);
-	return load_file(catalogue, path, trusted);
+	return add_script(catalogue, path, trusted);
+}
+
+static bool load_file(struct catalogue *catalogue, const char *path, bool trusted)
+{
+	size_t first = catalogue->script_count;
+	bool   good = add_script(catalogue, path, trusted);
+
+	if (good)
+		load_from(catalogue, first, trusted);
+	else
+		errno = ENOMEM;
+	return good;
 }
 
 static bool load_folder(struct catalogue *catalogue, const char *folder, bool trusted)
 {
 	struct dirent **entries;
+	size_t          first = catalogue->script_count;
 	int             count = scandir(folder, &entries, is_script, alphasort);
 	char            path[PATH_TEXT];
 	struct stat     status;
-	bool            loaded = true;
+	bool            good = true;
 
 	if (count < 0)
 		return false;
 	for (int i = 0; i < count; i++) {
-		loaded = loaded && load_entry(catalogue, folder, entries[i]->d_name, trusted);
+		good = good && add_entry(catalogue, folder, entries[i]->d_name, trusted);
 		free(entries[i]);
 	}
 	free(entries);
+	if (good)
+		load_from(catalogue, first, trusted);
 	snprintf(path, sizeof path, "%s/%s", folder, groups_file);
-	if (loaded && stat(path, &status) == 0)
+	if (good && stat(path, &status) == 0)
 		load_groups(catalogue, path);
-	return loaded;
+	if (!good)
+		errno = ENOMEM;
+	return good;
 }
 
 /* What is wrong with `path` as a source of scripts, or NULL. */
