@@ -320,8 +320,8 @@ check-patterns:
 check-coverage:
 	$(again) CC=gcc COVERAGE=1 coverage-suite
 
-# What has threads: workers, the writer, lists that are read ahead, the look-up of names.
-threaded := $(addprefix .build/clang-thread-werror/tests/unit/test_,conn listener loop resolve targets writer) \
+# What has threads: workers, the writer, lists that are read ahead, the look-up of names, the loading of scripts.
+threaded := $(addprefix .build/clang-thread-werror/tests/unit/test_,conn listener load loop resolve targets writer) \
 	$(addprefix tests/cli/,json.t resume.t targets.t text.t where.t) tests/conversations/smtp.t
 check-threads:
 	$(again) CC=clang WERROR=1 SANITIZE=thread suite TESTS='$(threaded)'

@@ -82,6 +82,13 @@ static void open_streams(void)
 		close(fd);
 }
 
+static bool is_of_libuv(void *frame)
+{
+	Dl_info place;
+
+	return dladdr(frame, &place) != 0 && place.dli_fname && strstr(place.dli_fname, "libuv");
+}
+
 /* libuv aborts where the system refuses it memory, a descriptor or a call that its loops cannot do without. That
  * is a shortage like others, and no crash: all records so far are whole. Other aborts take their usual course.
  * It is called by abort() alone, in a place that is known; so it may do more than other handlers. */
@@ -91,16 +98,13 @@ static void aborted(int signal)
 	static const char words[] = "scan: cannot go on: this machine lacks memory or descriptors\n";
 	void             *frames[16];
 	int               count = backtrace(frames, sizeof frames / sizeof *frames);
-	Dl_info           place;
+	bool              is_short = count == 0; /* there is not even the memory to look where it is */
 
 	(void)signal;
-	for (int i = 0; i < count; i++) {
-		if (dladdr(frames[i], &place) == 0 || !place.dli_fname || !strstr(place.dli_fname, "libuv"))
-			continue;
-		if (write(STDERR_FILENO, words, sizeof words - 1) < 0)
-			break;
+	for (int i = 0; i < count; i++)
+		is_short = is_short || is_of_libuv(frames[i]);
+	if (is_short && write(STDERR_FILENO, words, sizeof words - 1) > 0)
 		_exit(STATUS_INCOMPLETE);
-	}
 }
 /* NOLINTEND(bugprone-signal-handler,cert-sig30-c) */
 

@@ -513,7 +513,7 @@ def types_are_what_there_is():
         return {name for owner, name in functions if owner == table}
 
     facts = json.loads(scan("--schema").stdout)["properties"]["tls"]["properties"]
-    serve, load = read("src/script/serve_api.c"), read("src/script/load.c")
+    serve, load = read("src/script/serve_api.c"), read("src/script/declare.c")
     known = {name for names in re.findall(r"known\[\] = \{(.*?)NULL\s*\};", load, re.DOTALL) for name in re.findall(r'"(\w+)"', names)}
     return (differ("conn:", of("conn"), registered("src/script/conn_api.c"))
             + differ("conn.", set(fields["scan.conn"]), facts_of_conn())
@@ -560,7 +560,7 @@ def commands_are_documented():
 
 
 def table_is_documented():
-    known = re.findall(r"known\[\] = \{(.*?)NULL\s*\};", read("src/script/load.c"), re.DOTALL)
+    known = re.findall(r"known\[\] = \{(.*?)NULL\s*\};", read("src/script/declare.c"), re.DOTALL)
     real = {name for names in known for name in re.findall(r'"(\w+)"', names)}
     return differ("field", {re.split(r"[.\]]", name)[-1] for name in rows(section(GUIDE, "The table"))}, real)
 
@@ -609,7 +609,7 @@ LIMITS = [
     ("VM_RESUME_TICKS", "{} ms without waiting"), ("VM_PROBE_TICKS", "{} ms in all"),
     ("VM_MEMORY", "{} MiB a script and thread"), ("VM_KEYS", "{:,} keys of a table"),
     ("CHUNK_FILE", "a script file | {} KiB"), ("CHUNK_LIBRARY", "a library {} KiB"),
-    ("src/script/load.c:LIST", "its lists {} elements"), ("src/script/report_api.c:NAME_BYTES", "names {} bytes"),
+    ("src/script/declare.c:LIST", "its lists {} elements"), ("src/script/report_api.c:NAME_BYTES", "names {} bytes"),
     ("VALUE_KEYS", "{} keys"), ("VALUE_DEPTH", "{} deep"), ("REPORT_BYTES", "{} KiB in the record"),
     ("REPORT_LINES", "{} KiB of text"), ("src/output/text.c:COLUMNS", "{} columns"),
     ("CERTIFICATE_NAMES", "names of a certificate | {} |"), ("RESOLVE_ADDRESSES", "| {}, 10 s"),

@@ -2,6 +2,7 @@
 
 #include "base/nearest.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,20 @@ void *catalogue_grow(void *array, size_t *count, size_t size)
 	memset(grown + *count * size, 0, size);
 	(*count)++;
 	return grown;
+}
+
+bool catalogue_add(const char ***texts, size_t *count, const char *text)
+{
+	char        *copy = strdup(text);
+	const char **grown = copy ? catalogue_grow(*texts, count, sizeof **texts) : NULL;
+
+	if (!grown) {
+		free(copy);
+		return false;
+	}
+	*texts = grown;
+	grown[*count - 1] = copy;
+	return true;
 }
 
 static void free_texts(const char **texts, size_t count)
@@ -49,7 +64,27 @@ static void free_script(struct script *script)
 	free((char *)script->path);
 	free((char *)script->source);
 	free((char *)script->about);
+	free((char *)script->failure);
 	free(script);
+}
+
+static void free_library(struct library *library)
+{
+	if (!library)
+		return;
+	free((char *)library->path);
+	free((char *)library->code);
+	free(library);
+}
+
+static void free_libraries(struct library *library)
+{
+	while (library) {
+		struct library *next = library->next;
+
+		free_library(library);
+		library = next;
+	}
 }
 
 void catalogue_free(struct catalogue *catalogue)
@@ -64,37 +99,56 @@ void catalogue_free(struct catalogue *catalogue)
 	free(catalogue->groups);
 	free_texts(catalogue->folders, catalogue->folder_count);
 	free_texts(catalogue->problems, catalogue->problem_count);
-	for (size_t i = 0; i < catalogue->library_count; i++) {
-		free((char *)catalogue->libraries[i].path);
-		free((char *)catalogue->libraries[i].code);
-	}
-	free(catalogue->libraries);
+	free_libraries(catalogue->libraries);
 	*catalogue = (struct catalogue){ 0 };
 }
 
+static struct library *make_library(const char *path, const char *code, size_t length)
+{
+	struct library *library = calloc(1, sizeof *library);
+	char           *copy = library ? malloc(length) : NULL;
+
+	if (!library)
+		return NULL;
+	library->path = strdup(path);
+	library->code = copy;
+	library->length = length;
+	if (!library->path || !copy) {
+		free_library(library);
+		return NULL;
+	}
+	memcpy(copy, code, length);
+	return library;
+}
+
+static const struct library *find_library(const struct library *library, const char *path)
+{
+	while (library && strcmp(library->path, path) != 0)
+		library = library->next;
+	return library;
+}
+
+/* The list grows at its front, and nothing is taken out of it: whoever reads it needs no lock. */
 void catalogue_keep(struct catalogue *catalogue, const char *path, const char *code, size_t length)
 {
-	struct library library = { strdup(path), malloc(length), length };
-	void          *grown = NULL;
+	struct library *library = make_library(path, code, length);
+	struct library *newest = atomic_load(&catalogue->libraries);
 
-	if (library.path && library.code && catalogue->library_count < LIBRARIES)
-		grown = catalogue_grow(catalogue->libraries, &catalogue->library_count, sizeof library);
-	if (!grown) {
-		free((char *)library.path);
-		free((char *)library.code);
+	if (!library)
 		return;
-	}
-	memcpy((char *)library.code, code, length);
-	catalogue->libraries = grown;
-	catalogue->libraries[catalogue->library_count - 1] = library;
+	do {
+		library->next = newest;
+		library->rank = newest ? newest->rank + 1 : 1;
+		if (library->rank > LIBRARIES || find_library(newest, path)) {
+			free_library(library);
+			return;
+		}
+	} while (!atomic_compare_exchange_weak(&catalogue->libraries, &newest, library));
 }
 
 const struct library *catalogue_library(const struct catalogue *catalogue, const char *path)
 {
-	for (size_t i = 0; i < catalogue->library_count; i++)
-		if (strcmp(catalogue->libraries[i].path, path) == 0)
-			return &catalogue->libraries[i];
-	return NULL;
+	return find_library(atomic_load(&catalogue->libraries), path);
 }
 
 static bool named(const struct service *service, const void *name)

@@ -2,7 +2,7 @@
  * which ports, with which arguments. No Lua here: a worker's Lua state is made from it.
  *
  * A catalogue owns all its strings; it is filled once by load.h and only read from then on, so
- * threads may share it.
+ * threads may share it. Libraries may be kept and looked up by threads at the same time.
  */
 #ifndef SCRIPT_CATALOGUE_H
 #define SCRIPT_CATALOGUE_H
@@ -51,8 +51,10 @@ struct script {
 	bool         has_probe; /* false: the connect test is all */
 	const char **faults;    /* what is wrong with its table, "path: ...", or none */
 	size_t       fault_count;
-	bool         broken;  /* could not be loaded: it still overrides others, but serves nothing */
-	bool         trusted; /* run without sandbox */
+	const char  *failure;  /* why it could not be read or run, "path: ...", or NULL */
+	bool         declared; /* its table was read to the end, whatever is wrong with it */
+	bool         broken;   /* not loaded (yet): it still overrides others, but serves nothing */
+	bool         trusted;  /* run without sandbox */
 };
 
 struct group {
@@ -63,8 +65,10 @@ struct group {
 
 /* A library as Lua has compiled it: many scripts use the same ones, and compiling is most of what loading takes. */
 struct library {
-	const char *path, *code;
-	size_t      length;
+	const char     *path, *code;
+	size_t          length;
+	struct library *next;
+	size_t          rank; /* how many there are from here on */
 };
 
 struct catalogue {
@@ -77,10 +81,9 @@ struct catalogue {
             *folders; /* where require looks for lib/NAME.lua, in this order; also those of single files */
 	size_t folder_count;
 	bool   tolerant; /* require gives an empty table for a library that is not there */
-	struct library *libraries;
-	size_t          library_count;
-	const char    **problems; /* one line a script that could not be loaded: file, line, reason */
-	size_t          problem_count;
+	_Atomic(struct library *) libraries; /* the newest first */
+	const char **problems; /* one line a script that could not be loaded: file, line, reason */
+	size_t       problem_count;
 };
 
 void catalogue_free(struct catalogue *catalogue);
@@ -97,10 +100,11 @@ const char *catalogue_nearest(const struct catalogue *catalogue, const char *nam
 /* The service for a port that no probe declares: "unknown", or a bare connect test without it. */
 const struct service *catalogue_unknown(const struct catalogue *catalogue);
 
-/* Keep a library of this file; `code` is copied. Where there are too many, or there is no memory, it is not kept. */
+/* Keep a library of this file; `code` is copied. Where it is kept already, there are too many, or there is no memory,
+ * it is not kept. */
 void catalogue_keep(struct catalogue *catalogue, const char *path, const char *code, size_t length);
 
-/* The library of this file, or NULL. */
+/* The library of this file, or NULL. It stays where it is until catalogue_free. */
 const struct library *catalogue_library(const struct catalogue *catalogue, const char *path);
 
 /* Set an argument from "script.name=value". False: `error` says why, with the nearest name. */
@@ -112,5 +116,8 @@ void catalogue_set_all(struct catalogue *catalogue, const char *name, const char
 /* Grow an array of `count` elements of `size` bytes by one zeroed element and return it; NULL: no
  * memory. For the arrays of this header while they are being filled. */
 void *catalogue_grow(void *array, size_t *count, size_t size);
+
+/* The same for an array of texts, which gets a copy of this one. False: no memory. */
+bool catalogue_add(const char ***texts, size_t *count, const char *text);
 
 #endif

@@ -1,4 +1,5 @@
-/* From files to a catalogue: finds the scripts, runs each once in a sandbox, checks its table. */
+/* From files to a catalogue: finds the scripts, and runs each once in a sandbox for what it declares. Those of a folder
+ * are run by two threads, if there are two processors, and seen from outside one after another. */
 #ifndef SCRIPT_LOAD_H
 #define SCRIPT_LOAD_H
 

@@ -99,22 +99,6 @@ bool sandbox_compile(lua_State *L, const char *path, const char *source, size_t 
 /* More than the 64 KiB of a library's text are compiled to. */
 enum { LIBRARY_CODE = 1024 * 1024 };
 
-/* [-0, +1, e] The text of a library file of the scripts; nil if it is not there. */
-static void push_file(lua_State *L, const char *path)
-{
-	size_t room = vm_of(L)->trusted ? CHUNK_FILE : CHUNK_LIBRARY, length;
-	char  *bytes = lua_newuserdatauv(L, room, 0);
-	char   reason[CHUNK_REASON];
-
-	if (chunk_read(path, bytes, room, &length, reason))
-		lua_pushlstring(L, bytes, length);
-	else if (reason[0])
-		luaL_error(L, "%s: %s", path, reason);
-	else
-		lua_pushnil(L);
-	lua_remove(L, -2);
-}
-
 static bool plain_name(const char *name)
 {
 	return *name != '\0' &&
@@ -142,26 +126,39 @@ static void keep_library(lua_State *L, const char *path)
 	buffer_free(&code);
 }
 
+/* [-0, +1, e] The function that this file is compiled to; nil if it is not there. */
+static void compile_file(lua_State *L, const char *path)
+{
+	const char *name = lua_pushfstring(L, "@%s", path);
+	char        reason[CHUNK_REASON];
+	size_t      length;
+	char       *text = chunk_read(path, vm_of(L)->trusted ? CHUNK_FILE : CHUNK_LIBRARY, &length, reason);
+	bool        good = true;
+
+	if (text)
+		good = luaL_loadbufferx(L, text, length, name, "t") == LUA_OK; /* raises nothing */
+	else if (reason[0])
+		luaL_error(L, "%s: %s", path, reason);
+	else
+		lua_pushnil(L);
+	free(text);
+	if (!good)
+		lua_error(L);
+	lua_remove(L, -2);
+}
+
 /* [-0, +1, e] The function that this file is, from its text or as it was compiled before; nil if it is not there. */
 static void push_library(lua_State *L, const char *path)
 {
 	const struct library *library = catalogue_library(vm_of(L)->catalogue, path);
-	const char           *source;
-	size_t                length;
 
-	if (library) {
-		if (!compile(L, path, library->code, library->length, "b"))
-			lua_error(L);
-		return;
-	}
-	push_file(L, path);
-	source = lua_tolstring(L, -1, &length);
-	if (!source)
-		return;
-	if (!compile(L, path, source, length, "t"))
+	if (!library) {
+		compile_file(L, path);
+		if (!lua_isnil(L, -1))
+			keep_library(L, path);
+	} else if (!compile(L, path, library->code, library->length, "b")) {
 		lua_error(L);
-	keep_library(L, path);
-	lua_remove(L, -2);
+	}
 }
 
 /* [-0, +1, e] Load lib/NAME.lua from the first folder that has it, and push what it returns. */

@@ -136,21 +136,31 @@ void vm_interrupt(struct vm *vm)
 	vm->interrupted = vm->on_processor != NULL;
 }
 
+/* Of this thread, if it has one. */
+static _Thread_local timer_t timer;
+static _Thread_local bool    has_timer;
+
 bool vm_watch_thread(void)
 {
-	static _Thread_local bool done;
-	struct itimerspec         every = { { 0, VM_TICK * 1000000 }, { 0, VM_TICK * 1000000 } };
-	struct sigaction          action = { .sa_handler = tick, .sa_flags = SA_RESTART };
-	struct sigevent           event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN };
-	timer_t                   timer;
+	struct itimerspec every = { { 0, VM_TICK * 1000000 }, { 0, VM_TICK * 1000000 } };
+	struct sigaction  action = { .sa_handler = tick, .sa_flags = SA_RESTART };
+	struct sigevent   event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN };
 
-	if (done)
+	if (has_timer)
 		return true;
 	event._sigev_un._tid = gettid();
-	done = sigaction(SIGRTMIN, &action, NULL) == 0 &&
-	       timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) == 0 &&
-	       timer_settime(timer, 0, &every, NULL) == 0;
-	return done;
+	has_timer = sigaction(SIGRTMIN, &action, NULL) == 0 &&
+	            timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) == 0;
+	if (has_timer && timer_settime(timer, 0, &every, NULL) != 0)
+		vm_unwatch_thread();
+	return has_timer;
+}
+
+void vm_unwatch_thread(void)
+{
+	if (has_timer)
+		timer_delete(timer);
+	has_timer = false;
 }
 
 void vm_enter(struct vm *vm, lua_State *thread, struct task *task, unsigned spent)

@@ -107,4 +107,7 @@ void vm_go_on(struct vm *vm, struct lua_State *thread);
  * could run for ever; false: the system gives none. */
 bool vm_watch_thread(void);
 
+/* Stop it again, before a thread ends that the process outlives. */
+void vm_unwatch_thread(void);
+
 #endif

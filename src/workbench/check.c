@@ -207,7 +207,7 @@ static unsigned line_of_fault(const struct source *source, const char *fault)
 	return line_of(source, path);
 }
 
-/* What load.c says is "path:line: reason", or "path: reason" of the table. */
+/* What load.h says is "path:line: reason", or "path: reason" of the table. */
 static void add_problem(struct check *check, const char *problem)
 {
 	size_t   length = strlen(check->path);

@@ -31,9 +31,10 @@ ERRORS = {
     "getsockopt": ["ENOBUFS"], "ioctl": ["ENOTTY"], "lseek": ["ESPIPE"], "madvise": ["EINVAL"], "mmap": ["ENOMEM"],
     "mprotect": ["ENOMEM"], "munmap": ["EINVAL"], "newfstatat": ["EIO", "ENOENT"], "openat": ["EMFILE", "EACCES", "ENOENT"],
     "pipe2": ["EMFILE", "ENFILE"], "prlimit64": ["EPERM"], "read": ["EIO", "EINTR"], "readlink": ["EACCES"],
-    "recvfrom": ["ECONNRESET", "EIO", "EINTR", "EAGAIN", "ENOMEM"], "rt_sigaction": ["EINVAL"], "sendto": ["EPIPE", "EIO", "EINTR", "ENOBUFS"],
+    "recvfrom": ["ECONNRESET", "EIO", "EINTR", "EAGAIN", "ENOMEM"], "rt_sigaction": ["EINVAL"],
+    "sched_getaffinity": ["EINVAL"], "sched_setaffinity": ["EINVAL", "EPERM"], "sendto": ["EPIPE", "EIO", "EINTR", "ENOBUFS"],
     "setsockopt": ["EINVAL", "ENOMEM"], "socket": ["EMFILE", "ENFILE", "ENOBUFS", "EACCES", "EAFNOSUPPORT"], "sysinfo": ["EFAULT"],
-    "timer_create": ["EAGAIN", "ENOMEM"], "timer_settime": ["EINVAL"], "write": ["ENOSPC", "EIO", "EPIPE", "EINTR"],
+    "timer_create": ["EAGAIN", "ENOMEM"], "timer_delete": ["EINVAL"], "timer_settime": ["EINVAL"], "write": ["ENOSPC", "EIO", "EPIPE", "EINTR"],
 }
 
 

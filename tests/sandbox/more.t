@@ -215,6 +215,11 @@ bad_file("a greeting with a NUL", r'return { about = "x", services = { { name = 
 bad_file("a greeting that cannot be", 'return { about = "x", services = { { name = "evil" } }, greeting = "(" }',
          r"evil\.lua: greeting \"\(\": unfinished capture")
 
+bad_file("a table that asks for itself while it is read", """
+return setmetatable({ about = "x", greeting = "^word" }, { __index = function(_, key)
+  if key == "fields" then scan.classify("word") end
+end })""", r"evil\.lua: services must be a list .*")
+
 attack("a library that never ends to load", 'require "evil_loop"', error("there is no library .*"))
 
 

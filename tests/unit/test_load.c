@@ -214,6 +214,52 @@ static void takes_files_and_refuses_what_is_neither(void **state)
 	assert_non_null(strstr(error, ".lua"));
 }
 
+/* A script of so many bytes, most of which are a comment. */
+static void write_long(const char *where, const char *name, int bytes)
+{
+	static const char script[] = "return { about = 'x', services = { { name = 'long', port = 1 } } } --";
+	char             *text = malloc((size_t)bytes + 1);
+
+	assert_non_null(text);
+	snprintf(text, (size_t)bytes + 1, "%s%*s", script, bytes - (int)strlen(script), "");
+	write_script(where, name, text);
+	free(text);
+}
+
+static void expect_problem(size_t number, const char *where, const char *told)
+{
+	char wanted[200];
+
+	snprintf(wanted, sizeof wanted, "%s/%s", where, told);
+	assert_true(number < catalogue.problem_count);
+	assert_string_equal(catalogue.problems[number], wanted);
+}
+
+static void takes_files_of_any_length_up_to_a_bound(void **state)
+{
+	char path[200];
+
+	(void)state;
+	write_script(first, "a.lua", "");
+	write_long(first, "b.lua", 256 * 1024);
+	write_long(first, "c.lua", 256 * 1024 + 1);
+	write_long(first, "d.lua", 4096);
+	snprintf(path, sizeof path, "%s/e.lua", first);
+	assert_int_equal(symlink("/proc/version", path), 0); /* says that it has no length */
+	snprintf(path, sizeof path, "%s/f.lua", first);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	load();
+	assert_int_equal(catalogue.problem_count, 4);
+	expect_problem(0, first,
+	               "a.lua: the script must return a table like"
+	               " { about = ..., services = ..., probe = ... }");
+	expect_problem(1, first, "c.lua: larger than 256 KiB");
+	expect_problem(2, first, "e.lua:1: syntax error near 'version'");
+	expect_problem(3, first, "f.lua: not a regular file");
+	assert_int_equal(catalogue_script(&catalogue, "b")->length, 256 * 1024);
+	expect_service("long", 1, "b");
+}
+
 static void scripts_do_not_see_each_other(void **state)
 {
 	(void)state;
@@ -225,6 +271,128 @@ static void scripts_do_not_see_each_other(void **state)
 	             "return { about = 'x', services = { { name = 'b', port = 2 } } }");
 	load();
 	assert_int_equal(catalogue.problem_count, 0);
+}
+
+/* --- many at a time -------------------------------------------------------------------------- */
+
+enum { MANY = 40, TIMES = 20 };
+
+/* For a moment, lest all are through before another thread begins. */
+static const char work[] = "local n = 0 for i = 1, 50000 do n = n + i end ";
+
+static void write_numbered(const char *where, const char *prefix, int number, const char *text)
+{
+	char name[40];
+
+	snprintf(name, sizeof name, "%s%02d.lua", prefix, number);
+	write_script(where, name, text);
+}
+
+/* Of each four, two are as they should be; one takes its time and has a bad table, and one raises. All use the same
+ * libraries. */
+static void write_many(void)
+{
+	static char library[20000];
+	char        path[200], text[600];
+
+	snprintf(path, sizeof path, "%s/lib", first);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(library, sizeof library, "return {");
+	while (strlen(library) < sizeof library - 40)
+		strcat(library, " { 'long', 'to', 'compile' },");
+	strcat(library, " works = true }");
+	for (int i = 0; i < 5; i++)
+		write_numbered(first, "lib/l", i, library);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(text, sizeof text,
+		         "local works = true for i = 0, 4 do works = require('l0' .. i).works end %s\n%s"
+		         "return { about = 'x', services = { { name = 's%d', port = %d } }%s }",
+		         i % 4 == 1 ? work : "", i % 4 == 3 ? "error 'no' " : "", i, i + 1,
+		         i % 4 == 1 ? ", wrong = 1" : "");
+		write_numbered(first, "s", i, text);
+	}
+	write_script(first, "groups.lua", "return 1");
+}
+
+static void expect_many(void)
+{
+	char   told[100];
+	size_t problem = 0;
+
+	assert_int_equal(catalogue.script_count, MANY);
+	for (int i = 0; i < MANY; i++) {
+		const struct script *script = catalogue.scripts[i];
+
+		assert_int_equal(script->broken, i % 2);
+		assert_int_equal(script->service_count, i % 4 == 3 ? 0 : 1);
+		if (script->service_count > 0)
+			assert_int_equal(script->services[0].port, i + 1);
+		snprintf(told, sizeof told, "s%02d.lua%s", i,
+		         i % 4 == 3 ? ":2: no" : ": unknown field \"wrong\"");
+		if (i % 2)
+			expect_problem(problem++, first, told);
+	}
+	expect_problem(problem++, first, "groups.lua: the file must return a table of groups");
+	assert_int_equal(catalogue.problem_count, problem);
+	assert_int_equal(catalogue.libraries->rank, 5);
+}
+
+static void what_many_scripts_are_and_what_is_wrong_comes_in_their_order(void **state)
+{
+	(void)state;
+	write_many();
+	for (int i = 0; i < TIMES; i++) {
+		load();
+		expect_many();
+		catalogue_free(&catalogue);
+	}
+}
+
+/* It would depend on how far the others have come; those of the folders before are there. */
+static void a_script_that_runs_sees_no_other_of_its_folder(void **state)
+{
+	char text[600];
+
+	(void)state;
+	write_script(first, "before.lua",
+	             "return { about = 'x', services = { { name = 'before' } }, greeting = '^before' }");
+	for (int i = 0; i < MANY; i++) {
+		snprintf(
+		    text, sizeof text,
+		    "%s assert(not scan.classify 'word' and scan.classify 'before' == 'before')"
+		    " return setmetatable({ about = 'x', greeting = '^word' }, { __index = function(_, key)"
+		    " scan.classify 'word' return key == 'services' and { { name = 's%d' } } or nil end })",
+		    work, i);
+		write_numbered(second, "s", i, text);
+	}
+	load();
+	if (catalogue.problem_count > 0)
+		fail_msg("%s", catalogue.problems[0]);
+	assert_non_null(catalogue_service(&catalogue, "s0"));
+}
+
+static void what_trusted_scripts_do_is_done_in_their_order(void **state)
+{
+	char  text[400], path[200], line[40];
+	FILE *log;
+
+	(void)state;
+	catalogue.trusted = 2;
+	snprintf(path, sizeof path, "%s/log", first);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(text, sizeof text,
+		         "local log = io.open('%s', 'a') %s log:write('%d\\n') log:close()"
+		         " return { about = 'x', services = { { name = 's%d' } } }",
+		         path, work, i, i);
+		write_numbered(first, "s", i, text);
+	}
+	load();
+	assert_int_equal(catalogue.problem_count, 0);
+	log = fopen(path, "re");
+	assert_non_null(log);
+	for (int i = 0; i < MANY; i++)
+		assert_true(fgets(line, sizeof line, log) && atoi(line) == i);
+	fclose(log);
 }
 
 /* --- arguments ------------------------------------------------------------------------------- */
@@ -280,7 +448,11 @@ int main(void)
 		with_files(the_first_of_a_name_overrides),
 		with_files(names_what_is_wrong_and_goes_on),
 		with_files(takes_files_and_refuses_what_is_neither),
+		with_files(takes_files_of_any_length_up_to_a_bound),
 		with_files(scripts_do_not_see_each_other),
+		with_files(what_many_scripts_are_and_what_is_wrong_comes_in_their_order),
+		with_files(a_script_that_runs_sees_no_other_of_its_folder),
+		with_files(what_trusted_scripts_do_is_done_in_their_order),
 		with_files(arguments_are_typed_by_their_defaults),
 	};
 
