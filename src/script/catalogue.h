@@ -53,6 +53,7 @@ struct script {
 	size_t       fault_count;
 	const char  *failure;  /* why it could not be read or run, "path: ...", or NULL */
 	bool         declared; /* its table was read to the end, whatever is wrong with it */
+	bool         flawed;   /* something is wrong with it */
 	bool         broken;   /* not loaded (yet): it still overrides others, but serves nothing */
 	bool         trusted;  /* run without sandbox */
 };

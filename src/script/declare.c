@@ -25,6 +25,7 @@ __attribute__((format(printf, 2, 3))) static void blame(struct script *script, c
 	va_start(arguments, format);
 	vsnprintf(text + length, sizeof text - (size_t)length, format, arguments);
 	va_end(arguments);
+	script->flawed = true; /* also where there is no memory to say why */
 	if (script->fault_count < FAULTS)
 		catalogue_add(&script->faults, &script->fault_count, text);
 }

@@ -137,7 +137,7 @@ static void collect(struct catalogue *catalogue, struct script *script)
 		add_problem(catalogue, script->failure);
 	for (size_t i = 0; i < script->fault_count; i++)
 		add_problem(catalogue, script->faults[i]);
-	script->broken = !script->declared || script->fault_count > 0;
+	script->broken = !script->declared || script->flawed;
 }
 
 /* What trusted scripts do to the machine, they do one after another. */
