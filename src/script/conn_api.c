@@ -3,6 +3,7 @@
 #include "base/nearest.h"
 #include "script/pattern.h"
 #include "script/serve_api.h"
+#include "script/socket_error.h"
 #include "script/string_api.h"
 #include "script/value.h"
 #include "script/vm.h"
@@ -18,95 +19,6 @@
 enum { COLLECT_EVERY = 128 };
 
 static const char conn_type[] = "conn";
-static const char error_type[] = "socket error";
-
-/* --- errors ---------------------------------------------------------------------------------- */
-
-static void set_text(lua_State *L, const char *key, const char *text)
-{
-	lua_pushstring(L, text);
-	lua_setfield(L, -2, key);
-}
-
-static void push_error(lua_State *L, const struct failure *failure)
-{
-	lua_createtable(L, 0, 5);
-	set_text(L, "phase", phase_name(failure->phase));
-	set_text(L, "code", failure->code);
-	set_text(L, "message", failure->message);
-	if (failure->error != 0) {
-		lua_pushinteger(L, failure->error);
-		lua_setfield(L, -2, "errno");
-	}
-	luaL_setmetatable(L, error_type);
-}
-
-/* What had come of the line that was waited for is the error's `partial`. */
-int conn_api_raise_failure(lua_State *L, const struct failure *failure, struct conn *conn)
-{
-	size_t      length = 0;
-	const char *bytes = conn ? conn_unread(conn, &length) : NULL;
-
-	push_error(L, failure);
-	if (length > 0) {
-		lua_pushlstring(L, bytes, length);
-		lua_setfield(L, -2, "partial");
-	}
-	return lua_error(L);
-}
-
-int conn_api_raise(lua_State *L, struct conn *conn)
-{
-	return conn_api_raise_failure(L, conn_failure(conn), conn);
-}
-
-/* [-0, +0, -] Copy a text field of the table at `index`. */
-static void get_text(lua_State *L, int index, const char *key, char *text, size_t size)
-{
-	const char *value;
-
-	lua_pushstring(L, key);
-	value = lua_rawget(L, index) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-	snprintf(text, size, "%s", value);
-	lua_pop(L, 1);
-}
-
-bool conn_api_error(lua_State *L, int index, struct failure *failure)
-{
-	char phase[16];
-	bool same;
-
-	index = lua_absindex(L, index);
-	if (!lua_istable(L, index) || !lua_getmetatable(L, index))
-		return false;
-	luaL_getmetatable(L, error_type);
-	same = lua_rawequal(L, -1, -2);
-	lua_pop(L, 2);
-	if (!same)
-		return false;
-	failure_clear(failure);
-	get_text(L, index, "phase", phase, sizeof phase);
-	failure->phase = phase_of_name(phase);
-	get_text(L, index, "code", failure->code, sizeof failure->code);
-	get_text(L, index, "message", failure->message, sizeof failure->message);
-	lua_pushliteral(L, "errno");
-	lua_rawget(L, index);
-	failure->error = (int)lua_tointeger(L, -1);
-	lua_pop(L, 1);
-	if (failure->phase == PHASE_NONE)
-		failure->phase = PHASE_SCRIPT;
-	return true;
-}
-
-static int error_tostring(lua_State *L)
-{
-	struct failure failure;
-
-	if (!conn_api_error(L, 1, &failure))
-		return luaL_error(L, "not a socket error");
-	lua_pushfstring(L, "[%s] %s", phase_name(failure.phase), failure.message);
-	return 1;
-}
 
 /* --- handles --------------------------------------------------------------------------------- */
 
@@ -281,7 +193,7 @@ static int not_done(lua_State *L, struct task *task, struct conn *conn, enum io 
 	struct handle *handle = lua_touserdata(L, 1);
 
 	if (result == IO_FAILED)
-		return conn_api_raise(L, conn);
+		return socket_error_raise(L, conn);
 	if (handle->waiter)
 		return luaL_error(L, "another task waits for this connection");
 	return wait_for(task, &handle->waiter, conn, result);
@@ -522,7 +434,7 @@ static int method_write(lua_State *L)
 	if (handle->writing && handle->waiter)
 		return luaL_error(L, "another task writes to this connection");
 	if (conn_unfinished(handle->conn))
-		return conn_api_raise(L, handle->conn);
+		return socket_error_raise(L, handle->conn);
 	for (int i = 2; i <= lua_gettop(L); i++)
 		luaL_checkstring(L, i);
 	lua_concat(L, lua_gettop(L) - 1);
@@ -840,13 +752,6 @@ void conn_api_register(lua_State *L)
 		lua_setfield(L, -2, "__gc");
 	}
 	lua_pushcfunction(L, conn_tostring);
-	lua_setfield(L, -2, "__tostring");
-	lua_pushboolean(L, false);
-	lua_setfield(L, -2, "__metatable");
-	lua_pop(L, 1);
-
-	luaL_newmetatable(L, error_type);
-	lua_pushcfunction(L, error_tostring);
 	lua_setfield(L, -2, "__tostring");
 	lua_pushboolean(L, false);
 	lua_setfield(L, -2, "__metatable");

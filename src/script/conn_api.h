@@ -1,4 +1,4 @@
-/* `conn` as scripts see it, and the socket errors that they can catch.
+/* `conn` as scripts see it. Its errors are those of socket_error.h.
  *
  * Lua holds a handle, C owns the connection: once it is closed or its task is over the handle is
  * empty, and using it raises "conn is closed".
@@ -6,7 +6,6 @@
 #ifndef SCRIPT_CONN_API_H
 #define SCRIPT_CONN_API_H
 
-#include "base/failure.h"
 #include "net/conn.h"
 #include "script/task.h"
 
@@ -43,11 +42,6 @@ struct handle *conn_api_open(struct lua_State *L, struct task *task);
 /* The handle, which stands at `index`, is one for the host whose name, a text, is on top of the stack. [-1, +0, -] */
 void conn_api_name(struct lua_State *L, int index, struct handle *handle);
 
-/* Raise a socket error: a table {phase, code, message, errno, partial} whose tostring is "[phase] message".
- * The first raises the connection's own failure; in the second `conn` (may be NULL) is for `partial` only. */
-int conn_api_raise(struct lua_State *L, struct conn *conn);
-int conn_api_raise_failure(struct lua_State *L, const struct failure *failure, struct conn *conn);
-
 /* The connection at `index`; NULL: it is none. [-0, +0, -] */
 const struct handle *conn_api_handle(struct lua_State *L, int index);
 
@@ -56,8 +50,5 @@ void conn_api_options(struct lua_State *L, int index, const char *const *names, 
 
 /* The names of a connection's methods and facts, for completion and help: the n-th, or NULL behind the last. */
 const char *conn_api_member(size_t n, bool *is_method);
-
-/* Is the value at `index` a socket error? If so fill `failure` from it. [-0, +0, -] */
-bool conn_api_error(struct lua_State *L, int index, struct failure *failure);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "net/resolve.h"
 #include "script/conn_api.h"
+#include "script/socket_error.h"
 #include "script/wait.h"
 
 #include <lauxlib.h>
@@ -96,7 +97,7 @@ static int resolve_step(lua_State *L, struct task *task)
 	enum io      result = look_up(task, dial, lua_tostring(L, 1));
 
 	if (result == IO_FAILED)
-		return conn_api_raise_failure(L, &dial->failure, NULL);
+		return socket_error_raise_failure(L, &dial->failure, NULL);
 	if (result != IO_DONE)
 		return wait_other(task, &dial->waiter);
 	push_addresses(L, &dial->addresses);
@@ -162,14 +163,14 @@ static int connect_step(lua_State *L, struct task *task)
 	enum io        result = look_up(task, dial, lua_tostring(L, SLOT_HOST));
 
 	if (result == IO_FAILED)
-		return conn_api_raise_failure(L, &dial->failure, NULL);
+		return socket_error_raise_failure(L, &dial->failure, NULL);
 	if (result != IO_DONE)
 		return wait_other(task, &dial->waiter);
 	result = reach(task, dial, handle->conn);
 	if (result == IO_DONE && dial->tls)
 		result = secure(task, dial, handle->conn, lua_tostring(L, SLOT_NAME));
 	if (result == IO_FAILED)
-		return conn_api_raise(L, handle->conn);
+		return socket_error_raise(L, handle->conn);
 	return result == IO_DONE ? 1 : wait_for(task, &handle->waiter, handle->conn, result);
 }
 

@@ -4,6 +4,7 @@
 #include "script/conn_api.h"
 #include "script/report_api.h"
 #include "script/scan_api.h"
+#include "script/socket_error.h"
 #include "script/string_api.h"
 #include "script/table_api.h"
 #include "script/vm.h"
@@ -243,6 +244,7 @@ int sandbox_prepare(lua_State *L)
 	lua_getmetatable(L, -1);
 	lua_pushboolean(L, false);
 	lua_setfield(L, -2, "__metatable");
+	socket_error_register(L);
 	conn_api_register(L);
 	report_api_register(L);
 	return 0;
@@ -268,6 +270,7 @@ int sandbox_prepare_trusted(lua_State *L)
 {
 	luaL_openlibs(L);
 	extend_path(L);
+	socket_error_register(L);
 	conn_api_register(L);
 	report_api_register(L);
 	scan_api_push(L);

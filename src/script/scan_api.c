@@ -5,6 +5,7 @@
 #include "script/dial_api.h"
 #include "script/greeting.h"
 #include "script/serve_api.h"
+#include "script/socket_error.h"
 #include "script/spawn_api.h"
 #include "script/vm.h"
 #include "script/wait.h"
@@ -124,7 +125,7 @@ static int scan_is_error(lua_State *L)
 	struct failure failure;
 
 	luaL_checkany(L, 1);
-	lua_pushboolean(L, conn_api_error(L, 1, &failure));
+	lua_pushboolean(L, socket_error_read(L, 1, &failure));
 	return 1;
 }
 
@@ -163,7 +164,7 @@ static int connect_step(lua_State *L, struct task *task)
 		result = conn_starttls(conn, task->setup.vm->tls, TLS_LEGACY, task->setup.host);
 	vm_go_on(task->setup.vm, L);
 	if (result == IO_FAILED)
-		return conn_api_raise(L, conn);
+		return socket_error_raise(L, conn);
 	return result == IO_DONE ? 1 : wait_for(task, &handle->waiter, conn, result);
 }
 

@@ -2,6 +2,7 @@
 
 #include "net/listener.h"
 #include "script/conn_api.h"
+#include "script/socket_error.h"
 #include "script/vm.h"
 #include "script/wait.h"
 
@@ -74,7 +75,7 @@ int serve_api_listen(lua_State *L)
 	luaL_setmetatable(L, listener_type);
 	scope_hold(task->scope, &ear->held);
 	ear->listener = listener_new(task->setup.vm->loop, &address, knocked, ear, &failure);
-	return ear->listener ? 1 : conn_api_raise_failure(L, &failure, NULL);
+	return ear->listener ? 1 : socket_error_raise_failure(L, &failure, NULL);
 }
 
 static int method_close(lua_State *L)
@@ -98,7 +99,7 @@ static void adopt(lua_State *L, int index, int fd)
 	handle->since = clock_now();
 	handle->host = "client"; /* as long as its address is not known */
 	if (conn_adopt(handle->conn, fd) != IO_DONE)
-		conn_api_raise(L, handle->conn);
+		socket_error_raise(L, handle->conn);
 	address_format(conn_remote(handle->conn), host);
 	lua_pushstring(L, host);
 	conn_api_name(L, index, handle);
@@ -109,7 +110,7 @@ static int fail_alone(lua_State *L, const struct task *task)
 	struct failure failure;
 
 	failure_set(&failure, PHASE_CONNECT, "timeout", "nobody connected within %g s", task->wait.seconds);
-	return conn_api_raise_failure(L, &failure, NULL);
+	return socket_error_raise_failure(L, &failure, NULL);
 }
 
 /* Slots: 1 listener, 2 handle for the connection to come. */
@@ -121,7 +122,7 @@ static int accept_step(lua_State *L, struct task *task)
 	enum io        result = listener_accept(ear->listener, &fd, &failure);
 
 	if (result == IO_FAILED)
-		return conn_api_raise_failure(L, &failure, NULL);
+		return socket_error_raise_failure(L, &failure, NULL);
 	if (result == IO_DONE) {
 		adopt(L, 2, fd);
 		return 1;
@@ -161,10 +162,10 @@ int serve_api_pair(lua_State *L)
 	one->host = other->host = "pair";
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
 		failure_errno(&failure, PHASE_CONNECT, errno);
-		return conn_api_raise_failure(L, &failure, NULL);
+		return socket_error_raise_failure(L, &failure, NULL);
 	}
 	if (conn_adopt(one->conn, ends[0]) == IO_FAILED || conn_adopt(other->conn, ends[1]) == IO_FAILED)
-		return conn_api_raise(L, conn_open(one->conn) ? other->conn : one->conn);
+		return socket_error_raise(L, conn_open(one->conn) ? other->conn : one->conn);
 	return 2;
 }
 

@@ -4,6 +4,7 @@
 #include "script/greeting.h"
 #include "script/place.h"
 #include "script/report_api.h"
+#include "script/socket_error.h"
 #include "script/wait.h"
 
 #include <lauxlib.h>
@@ -259,7 +260,7 @@ static void judge_error(const struct task *task, struct task_result *result)
 {
 	lua_State *L = task->thread;
 
-	if (conn_api_error(L, -1, &result->failure)) {
+	if (socket_error_read(L, -1, &result->failure)) {
 		result->end = TASK_FAILED;
 		place_own(L, result->place, sizeof result->place);
 		return;

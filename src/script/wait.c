@@ -1,6 +1,6 @@
 #include "script/wait.h"
 
-#include "script/conn_api.h"
+#include "script/socket_error.h"
 #include "script/vm.h"
 
 #include <lauxlib.h>
@@ -115,7 +115,7 @@ static int overdue(lua_State *L, struct task *task)
 
 	wait_forget(task);
 	conn_overdue(conn, task->wait.seconds);
-	return conn_api_raise(L, conn);
+	return socket_error_raise(L, conn);
 }
 
 static bool is_late(const struct task *task)
@@ -132,7 +132,7 @@ static int fail_late(lua_State *L, struct task *task)
 	wait_forget(task);
 	failure_set(&failure, PHASE_DEADLINE, "too-slow", "not finished within %g s",
 	            task->setup.deadline_seconds);
-	return conn_api_raise_failure(L, &failure, task->wait.conn);
+	return socket_error_raise_failure(L, &failure, task->wait.conn);
 }
 
 static int go_on(lua_State *L, int status, lua_KContext context);
