@@ -3,11 +3,11 @@
 #include "base/buffer.h"
 #include "base/escape.h"
 #include "net/alarm.h"
+#include "net/own_port.h"
 #include "net/spare.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ struct conn {
 	bool urgent; /* there was urgent data: a read ends before it, though more has come */
 	bool made;   /* the socket is from make_socket */
 	bool connected, refused;
-	bool within; /* this machine, at a port that it may give to clients: see met_own */
+	bool within; /* this machine, at a port that may be one of ours */
 	bool trusted;
 	bool begun; /* of what is waited for, something was taken already */
 	bool ended; /* the server's half is closed, all of it is read from the socket */
@@ -247,54 +247,22 @@ static void forget_attempt(struct conn *conn)
 	failure_clear(&conn->failure);
 }
 
-/* The least port that this machine gives to clients; read once. */
-static unsigned first_ephemeral(void)
-{
-	static atomic_uint known;
-	unsigned           port = atomic_load_explicit(&known, memory_order_relaxed);
-	FILE              *file;
-
-	if (port != 0)
-		return port;
-	file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
-	if (!file || fscanf(file, "%u", &port) != 1 || port == 0)
-		port = 1024;
-	if (file)
-		fclose(file);
-	atomic_store_explicit(&known, port, memory_order_relaxed);
-	return port;
-}
-
-/* When each port was last one of ours, for a connection within this machine; 0: never. In a port that the system gives
- * to clients nobody listens, for it gives none that is listened at. */
-static atomic_uint_least64_t own_ports[UINT16_MAX + 1];
-static const double          own_seconds = 1; /* long enough: what meets does so at once */
-
-/* A connect to a local port of the ephemeral range can meet itself, or another one of ours that is under way (TCP
- * simultaneous open). Other ports are spared the system call. */
+/* Does it come from this machine, and go to a port that may be one of ours? */
 static void note_port(struct conn *conn)
 {
 	struct address local;
 
-	conn->within = address_port(&conn->remote) >= first_ephemeral() && conn_local(conn, &local) &&
+	conn->within = own_port_possible(&conn->remote) && conn_local(conn, &local) &&
 	               address_same(&local, &conn->remote);
 	if (conn->within)
-		atomic_store(&own_ports[address_port(&local)], clock_now());
-}
-
-/* What it met is one of ours: nobody's server. */
-static bool met_own(const struct conn *conn)
-{
-	moment when = conn->within ? atomic_load(&own_ports[address_port(&conn->remote)]) : 0;
-
-	return when != 0 && clock_now() < clock_after(when, own_seconds);
+		own_port_note(&local);
 }
 
 static enum io connected(struct conn *conn)
 {
 	conn->connected = true;
 	conn->writable = true;
-	if (met_own(conn))
+	if (conn->within && own_port_met(&conn->remote))
 		return fail_connect(conn, ECONNREFUSED);
 	tell(conn, EVENT_CONNECTED, NULL, 0);
 	return IO_DONE;
