@@ -1269,6 +1269,17 @@ static void plain_text_in_answer_to_our_hello_is_quoted(void **state)
 	               "the server answered in plain text: HTTP/1.1 400 Bad Request");
 }
 
+/* Before our hello or after it: it is the same fault of the same server. */
+static void a_reset_just_before_our_hello_is_one_of_the_handshake(void **state)
+{
+	(void)state;
+	say("220 go ahead\r\n");
+	expect_text("220 go ahead");
+	assert_int_equal(conn_write(conn, "x", 1), IO_DONE);
+	close_peer(); /* what it has not read makes a reset of it */
+	expect_failure(conn_starttls(conn, client, TLS_STRICT, "mail.test"), PHASE_TLS, "reset", NULL);
+}
+
 static void an_end_or_a_reset_in_the_handshake_is_told(void **state)
 {
 	(void)state;
@@ -1417,6 +1428,7 @@ int main(void)
 		on_tls(plain_text_that_is_left_over_forbids_tls),
 		on_tls(plain_text_that_comes_just_before_our_hello_forbids_tls),
 		on_tls(plain_text_in_answer_to_our_hello_is_quoted),
+		on_tls(a_reset_just_before_our_hello_is_one_of_the_handshake),
 		on_tls(an_end_or_a_reset_in_the_handshake_is_told),
 		on_tls(silence_in_the_handshake_is_overdue),
 	};
