@@ -86,14 +86,20 @@ else
 libraries := $(shell $(deps) flags build extra)
 compiler := $(shell $(CC) --version | head -n 1)
 
-$(call remember,$(out)/compiler,$(compiler) $(hardening_wanted) $(lua_wanted))
+# Lua's archive, and its size and date, which need not be a later one after an update: whether it is there is asked
+# again, and linked again, once it is another.
+lua_file := $(patsubst -l%,lib%.a,$(filter -llua%,$(libraries)))
+archive := $(shell stat -L -c '%n %s %Y' $(firstword $(wildcard $(patsubst -L%,%/$(lua_file),$(filter -L%,$(libraries))) \
+	$(shell $(CC) -print-file-name=$(lua_file)))) 2>/dev/null)
+
+$(call remember,$(out)/compiler,$(compiler) $(hardening_wanted) $(lua_wanted) $(archive))
 -include $(out)/tools.mk
 
 # The flags are known once tools.mk is there; make writes it, if need be, and starts over.
 ifneq ($(origin hardening),undefined)
 $(call remember,$(out)/flags,$(compiler) $(compile) $(link) $(link_with))
 endif
-$(call remember,$(out)/parts,$(objects))
+$(call remember,$(out)/parts,$(objects) $(archive))
 $(call remember,$(out)/scripts-folder,$(scripts_folder))
 $(call remember,.build/latest,$(out))
 endif
@@ -189,11 +195,11 @@ $(tidied): $(out)/%.tidied: %.c $(wildcard src/*/*.h) .clang-tidy tests/raising.
 $(out)/flags:
 	$(call remember,$@,$(compiler) $(compile) $(link) $(link_with))
 $(out)/parts:
-	$(call remember,$@,$(objects))
+	$(call remember,$@,$(objects) $(archive))
 $(out)/scripts-folder:
 	$(call remember,$@,$(scripts_folder))
 $(out)/compiler:
-	$(call remember,$@,$(compiler) $(hardening_wanted) $(lua_wanted))
+	$(call remember,$@,$(compiler) $(hardening_wanted) $(lua_wanted) $(archive))
 .build/latest:
 	$(call remember,$@,$(out))
 
