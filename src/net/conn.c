@@ -722,6 +722,14 @@ static enum io fail_injected(struct conn *conn)
 	return IO_FAILED;
 }
 
+/* A read that fails for the handshake is the handshake's failure, whether it began before or behind our hello. */
+static enum io fail_handshake(struct conn *conn)
+{
+	if (conn->failure.phase == PHASE_READ)
+		conn->failure.phase = PHASE_TLS;
+	return IO_FAILED;
+}
+
 /* A server may have read the beginning of the client's hello already. */
 static enum io begin_server(struct conn *conn, struct tls_context *context, const char *name)
 {
@@ -744,7 +752,7 @@ static enum io begin_tls(struct conn *conn, struct tls_context *context, enum tl
 		return begin_server(conn, context, name);
 	conn->readable = conn->readable || talked; /* look for what came since the loop was asked last, too */
 	if (talked && buffer_length(&conn->in) == 0 && fill(conn, READ_AHEAD) == IO_FAILED)
-		return IO_FAILED;
+		return fail_handshake(conn);
 	if (buffer_length(&conn->in) > 0)
 		return fail_injected(conn);
 	conn->tls = tls_new(context, manner, name);
@@ -761,9 +769,7 @@ static enum io exchange(struct conn *conn)
 	if (sent == IO_WANT_WRITE)
 		return sent;
 	got = feed(conn);
-	if (got == IO_FAILED && conn->failure.phase == PHASE_READ)
-		conn->failure.phase = PHASE_TLS;
-	return got;
+	return got == IO_FAILED ? fail_handshake(conn) : got;
 }
 
 /* Send our alert. Whether it gets there does not change why the handshake failed. */
