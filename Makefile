@@ -109,7 +109,8 @@ hash := \#
 knows = $(shell echo '$(hash)include <stdio.h>' | $(CC) -Werror -O2 $1 -x c -fsyntax-only - 2>/dev/null && echo $1)
 
 links = $(shell echo 'int luaL_newstate(void); int main(void) { return luaL_newstate(); }' | \
-	$(CC) -pie -fPIE $(filter -L%,$(libraries)) -o $(out)/links -x c - -x none $1 -lm 2>&1 || echo failed)
+	$(CC) -pie -fPIE $(CFLAGS) $(LDFLAGS) $(filter -L%,$(libraries)) -o $(out)/links -x c - -x none $1 -lm 2>&1 || \
+	echo failed)
 
 $(out)/tools.mk: $(out)/compiler
 	@echo 'hardening = $(foreach flag,$(hardening_wanted),$(call knows,$(flag)))' >$@

@@ -84,9 +84,11 @@ static void open_streams(void)
 
 static bool is_of_libuv(void *frame)
 {
-	Dl_info place;
+	Dl_info     place;
+	const char *name = dladdr(frame, &place) != 0 ? place.dli_fname : NULL;
+	const char *slash = name ? strrchr(name, '/') : NULL;
 
-	return dladdr(frame, &place) != 0 && place.dli_fname && strstr(place.dli_fname, "libuv");
+	return slash && strncmp(slash, "/libuv", 6) == 0;
 }
 
 /* libuv aborts where the system refuses it memory, a descriptor or a call that its loops cannot do without. That

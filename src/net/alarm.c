@@ -72,6 +72,14 @@ struct alarm *alarms_first(const struct alarms *alarms)
 	return alarms->count > 0 ? alarms->heap[1] : NULL;
 }
 
+/* The order stays. */
+void alarms_postpone(struct alarms *alarms, moment by)
+{
+	for (size_t i = 1; i <= alarms->count; i++)
+		if (alarms->heap[i]->at < MOMENT_NEVER - by)
+			alarms->heap[i]->at += by;
+}
+
 /* --- alarms ---------------------------------------------------------------------------------- */
 
 bool alarm_reserve(struct loop *loop)

@@ -37,6 +37,7 @@ struct alarms {              /* zeroed: none */
 };
 
 void          alarms_free(struct alarms *alarms);
-struct alarm *alarms_first(const struct alarms *alarms); /* the next one; NULL: none is set */
+struct alarm *alarms_first(const struct alarms *alarms);         /* the next one; NULL: none is set */
+void          alarms_postpone(struct alarms *alarms, moment by); /* all, by so many nanoseconds */
 
 #endif

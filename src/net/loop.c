@@ -20,6 +20,9 @@ enum {
  * takes its time, does not keep the others waiting. */
 enum { LONG_TURN = 4000000 };
 
+/* No turn takes so many ns of its own: the process was stopped in it, or had no processor. */
+enum { HELD_UP = 200000000 };
+
 enum { SCRATCH = 64 * 1024 };
 
 /* One watched descriptor. The generation tells an event of this descriptor from one of that which had the slot before
@@ -373,6 +376,14 @@ static void note_turn(struct loop *loop)
 		loop->turns.most_cpu = cpu;
 }
 
+/* What a turn that was held up has sent at last was not on its way meanwhile: the time does not count. (One held up
+ * while it waits has sent all before.) */
+static void forgive_delay(struct loop *loop)
+{
+	if (loop->ended - loop->now >= HELD_UP)
+		alarms_postpone(&loop->alarms, loop->ended - loop->now);
+}
+
 static void gather(struct loop *loop, bool busy)
 {
 	loop->event_count = epoll_wait(loop->poller, loop->events, BATCH, patience(loop, busy));
@@ -433,5 +444,6 @@ void loop_run(struct loop *loop, loop_turn *turn, void *owner)
 			busy |= run_first(loop, STAGE_SEND);
 		loop->running = false;
 		note_turn(loop);
+		forgive_delay(loop);
 	}
 }

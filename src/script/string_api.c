@@ -151,7 +151,8 @@ static int find(lua_State *L)
 		lua_pushnil(L);
 		return 1;
 	}
-	return push_range(L, match.start, match.end) + string_api_push_captures(L, search.subject, &match);
+	push_range(L, match.start, match.end);
+	return 2 + string_api_push_captures(L, search.subject, &match);
 }
 
 /* string.match(s, pattern [, init]) */

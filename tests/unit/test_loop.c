@@ -479,6 +479,40 @@ static void a_wait_broken_off_by_a_signal_is_no_look_at_the_sockets(void **state
 	close_pipe(&held);
 }
 
+/* Held up in a turn, before what it put off is sent: the answer can come only behind that. */
+static bool ask_late(void *owner)
+{
+	moment until = clock_after(clock_now(), 0.3);
+	bool   first = story[0] == '\0';
+
+	(void)owner;
+	while (first && clock_now() <= until)
+		continue;
+	tell('t');
+	if (strcmp(story, "tt") == 0)
+		fill_pipe(&held);
+	if (strchr(story, 'a'))
+		loop_stop(loop);
+	return first;
+}
+
+static void a_turn_that_was_held_up_counts_for_no_alarm(void **state)
+{
+	struct alarm alarm = { .ring = tell_alarm };
+	struct alarm never = { .ring = tell_alarm };
+
+	(void)state;
+	story[0] = '\0';
+	open_pipe(&held, tell_event);
+	alarm_set(loop, &never, MOMENT_NEVER);
+	alarm_set(loop, &alarm, clock_after(clock_now(), 0.2));
+	loop_run(loop, ask_late, NULL);
+	assert_string_equal(story, "ttetat");
+	assert_true(never.at == MOMENT_NEVER);
+	alarm_clear(loop, &never);
+	close_pipe(&held);
+}
+
 /* --- turns ----------------------------------------------------------------------------------- */
 
 static bool look_at_clock(void *owner)
@@ -773,6 +807,7 @@ int main(void)
 		with_loop(that_ring_without_end_starve_nobody),
 		with_loop(data_that_is_there_comes_before_an_alarm),
 		with_loop(a_wait_broken_off_by_a_signal_is_no_look_at_the_sockets),
+		with_loop(a_turn_that_was_held_up_counts_for_no_alarm),
 		with_loop(have_one_time_each),
 		with_loop(do_not_come_while_there_is_nothing_to_do),
 		with_loop(a_nudge_from_another_thread_and_libuvs_timers_are_served),

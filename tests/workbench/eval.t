@@ -8,8 +8,10 @@ import select
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../cli"))
@@ -334,6 +336,31 @@ def _():
             local n = 0
             while n < 2000000 do n = n + #c:read() end
             print(n, pcall(c.read, c, 1))'''), "2000000\tfalse\t[read] the server closed the connection\n")
+
+
+@test("a reset where TLS should start is the handshake's failure, also one that was there before it began")
+def _():
+    broken_off = threading.Event()
+
+    def serve(sock):
+        if sock.recv(1) == b"?":
+            broken_off.wait(PATIENCE)
+            sock.sendall(b"it is\n")
+            return
+        sock.sendall(b"go ahead\n")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+        broken_off.set()
+
+    with Server(serve) as server:
+        expect(out('''
+            conn:write("!")
+            print(conn:readline())
+            local other = scan.connect(conn.address, conn.port)
+            other:write("?")
+            print(other:readline())
+            local _, fault = pcall(conn.starttls, conn)
+            print(fault.phase, fault.code)''', f"127.0.0.1:{server.port}"), "go ahead\nit is\ntls\treset\n")
 
 
 @test("server-side TLS meets another's client: a throw-away certificate, or one from a file")
