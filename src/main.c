@@ -319,7 +319,7 @@ static enum status run(const struct scan *scan, struct output *output, struct wr
 
 	if (!scanner) {
 		writer_close(writer);
-		return usage("could not start: not enough memory");
+		return usage("could not start: no memory, descriptors or threads left");
 	}
 	writer_listen(writer, nudge, scanner);
 	end = scanner_run(scanner, &signal);

@@ -334,23 +334,33 @@ static void add_own_folder(struct check *check, enum nature nature)
 
 /* --- one file after the other ----------------------------------------------------------------- */
 
-/* Each on one line, safe for a terminal. */
+/* Safe for a terminal: anybody may have named the file. */
+static void print_text(const char *text, size_t columns, FILE *out)
+{
+	struct buffer safe;
+
+	buffer_init(&safe, 16 * columns);
+	escape_terminal(&safe, text, strlen(text), columns);
+	fwrite(buffer_bytes(&safe), 1, buffer_length(&safe), out);
+	buffer_free(&safe);
+}
+
+/* Each on one line. */
 static void print(const struct check *check, FILE *out)
 {
-	struct buffer line;
-
-	buffer_init(&line, 16 * COLUMNS);
 	for (size_t i = 0; i < check->findings.count; i++) {
 		const struct finding *finding = &check->findings.finding[i];
 
-		buffer_clear(&line);
-		escape_terminal(&line, finding->text, strlen(finding->text), COLUMNS);
-		fprintf(out, "%s:%u: %.*s\n", check->path, finding->line, (int)buffer_length(&line),
-		        buffer_bytes(&line));
+		print_text(check->path, PATH_TEXT, out);
+		fprintf(out, ":%u: ", finding->line);
+		print_text(finding->text, COLUMNS, out);
+		fputc('\n', out);
 	}
-	if (check->findings.count == 0)
-		fprintf(out, "ok %s\n", check->path);
-	buffer_free(&line);
+	if (check->findings.count == 0) {
+		fputs("ok ", out);
+		print_text(check->path, PATH_TEXT, out);
+		fputc('\n', out);
+	}
 }
 
 static void examine(struct check *check, enum nature nature)

@@ -193,6 +193,14 @@ for text, line, words in (
         expect_in(words, found[0][1])
 
 
+@test("a file's own name is told in one line, and safely")
+def _():
+    with folder(**{"two\nlines\x1b[31m_lua": "return 42"}) as path:
+        out = scan("--check", f"{path}/two\nlines\x1b[31m.lua", status=1).out
+        expect_true(out.startswith(f"{path}/two\\x0alines\\x1b[31m.lua:1: "), out)
+        expect(out.count("\n"), 1)
+
+
 @test("findings of the table and of the text come together, in order")
 def _():
     found = findings(probe("conn:readlin()", "prob = 1, fields = 3,"))
