@@ -19,6 +19,11 @@ void clock_skip(moment nanoseconds)
 	ahead += nanoseconds;
 }
 
+moment clock_skipped(void)
+{
+	return ahead;
+}
+
 moment clock_after(moment from, double seconds)
 {
 	if (!(seconds > 0))

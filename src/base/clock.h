@@ -12,7 +12,8 @@ moment clock_now(void);
 
 /* Let the calling thread's clock, from now on, be ahead by so much more: for replays, in which nobody waits for
  * anybody, time passes in no time. */
-void clock_skip(moment nanoseconds);
+void   clock_skip(moment nanoseconds);
+moment clock_skipped(void); /* in all */
 
 /* `seconds` from `from`, clamped to [0, MOMENT_NEVER); NaN counts as 0. */
 moment clock_after(moment from, double seconds);

@@ -42,8 +42,10 @@ struct loop {
 	moment    ended;    /* when the turn before was over */
 	double    waited;   /* see loop_waited */
 	bool      stopping, measured;
-	bool      quiet; /* nothing came when it was asked last */
-	double    cpu;   /* milliseconds of this thread, when the turn began */
+	bool      quiet;   /* nothing came when it was asked last */
+	bool      held;    /* up, the turn before was: see forgive_delay */
+	moment    skipped; /* when the turn began: see clock_skipped */
+	double    cpu;     /* milliseconds of this thread, when the turn began */
 
 	struct turns turns;
 
@@ -377,11 +379,16 @@ static void note_turn(struct loop *loop)
 }
 
 /* What a turn that was held up has sent at last was not on its way meanwhile: the time does not count. (One held up
- * while it waits has sent all before.) */
+ * while it waits has sent all before.) Of turns that are held up one after the other only the first: else alarms would
+ * never ring in a program that always computes. */
 static void forgive_delay(struct loop *loop)
 {
-	if (loop->ended - loop->now >= HELD_UP)
-		alarms_postpone(&loop->alarms, loop->ended - loop->now);
+	moment took = loop->ended - loop->now - (clock_skipped() - loop->skipped);
+	bool   held = took >= HELD_UP;
+
+	if (held && !loop->held)
+		alarms_postpone(&loop->alarms, took);
+	loop->held = held;
 }
 
 static void gather(struct loop *loop, bool busy)
@@ -412,6 +419,7 @@ static bool serve(struct loop *loop, bool busy)
 	if (fetches)
 		gather(loop, busy);
 	loop->now = clock_now();
+	loop->skipped = clock_skipped();
 	loop->cpu = loop->measured ? cpu_now() : 0;
 	if (uv_patience(loop) == 0)
 		uv_run(&loop->uv, UV_RUN_NOWAIT);

@@ -513,6 +513,31 @@ static void a_turn_that_was_held_up_counts_for_no_alarm(void **state)
 	close_pipe(&held);
 }
 
+static bool compute(void *owner)
+{
+	moment until = clock_after(clock_now(), 0.25);
+
+	(void)owner;
+	while (clock_now() <= until)
+		continue;
+	tell('t');
+	if (strchr(story, 'a') || strlen(story) > 5)
+		loop_stop(loop);
+	return true;
+}
+
+static void an_alarm_rings_also_for_one_who_always_computes(void **state)
+{
+	struct alarm alarm = { .ring = tell_alarm };
+
+	(void)state;
+	story[0] = '\0';
+	alarm_set(loop, &alarm, clock_after(clock_now(), 0.2));
+	loop_run(loop, compute, NULL);
+	assert_string_equal(story, "ttat");
+	alarm_clear(loop, &alarm);
+}
+
 /* --- turns ----------------------------------------------------------------------------------- */
 
 static bool look_at_clock(void *owner)
@@ -808,6 +833,7 @@ int main(void)
 		with_loop(data_that_is_there_comes_before_an_alarm),
 		with_loop(a_wait_broken_off_by_a_signal_is_no_look_at_the_sockets),
 		with_loop(a_turn_that_was_held_up_counts_for_no_alarm),
+		with_loop(an_alarm_rings_also_for_one_who_always_computes),
 		with_loop(have_one_time_each),
 		with_loop(do_not_come_while_there_is_nothing_to_do),
 		with_loop(a_nudge_from_another_thread_and_libuvs_timers_are_served),
