@@ -82,6 +82,7 @@ static void open_streams(void)
 		close(fd);
 }
 
+/* NOLINTBEGIN(bugprone-signal-handler,cert-sig30-c): see aborted */
 static bool is_of_libuv(void *frame)
 {
 	Dl_info     place;
@@ -94,7 +95,6 @@ static bool is_of_libuv(void *frame)
 /* libuv aborts where the system refuses it memory, a descriptor or a call that its loops cannot do without. That
  * is a shortage like others, and no crash: all records so far are whole. Other aborts take their usual course.
  * It is called by abort() alone, in a place that is known; so it may do more than other handlers. */
-/* NOLINTBEGIN(bugprone-signal-handler,cert-sig30-c) */
 static void aborted(int signal)
 {
 	static const char words[] = "scan: cannot go on: this machine lacks memory or descriptors\n";

@@ -26,7 +26,8 @@ exit 0
 
 
 def make(where):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    ours = ("MAKE", "MFLAGS", "WERROR", "SANITIZE", "COVERAGE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.run(["make", "-C", where, "--no-print-directory", f"CC={where}/compiler", "program"], check=True,
                           capture_output=True, text=True, env=environment).stdout.splitlines()
 

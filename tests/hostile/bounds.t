@@ -134,7 +134,7 @@ def stalls(services, rows, tls):
     own_size()
     stage = Stage(*services, tls=tls)
     hosts = [f"127.80.{row}.{case}" for row in rows if row in server.rows for case in range(1, len(server.rows[row][1]) + 1)]
-    for _ in range(3):  # a machine with other things to do is not a stall of ours
+    for _ in range(6):  # a machine with other things to do is not a stall of ours
         done = scan("--json", "-q", "--stats", "-j", 1, "-P", 2000, "--reply-timeout", 1, "--deadline", 2, "-s", stage.choice(), *hosts,
                     env=TRUST_NOBODY, patience=60)
         took = longest_turn(done)
