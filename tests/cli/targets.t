@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 
-from harness import (CUT_SHORT, Reader, closed_port, expect, expect_in, expect_not_in, expect_true, finish, folder,
+from harness import (CUT_SHORT, PATIENCE, Reader, closed_port, expect, expect_in, expect_not_in, expect_true, finish, folder,
                      greeter, peak, record, run, scan, start, test)
 
 
@@ -85,7 +85,7 @@ def _():
             (b"\x00\x01\x02\n", "\\x00\\x01\\x02\n"),
             (b"", "")):
         with greeter(greeting) as server:
-            done = scan("--reply-timeout", 0.3, f"127.0.0.1:{server.port}")
+            done = scan("--reply-timeout", PATIENCE if lines else 0.3, f"127.0.0.1:{server.port}")
             expect(done.out, f"Testing 127.0.0.1:\nport {server.port} (unknown) open.\n{lines}")
 
 

@@ -332,7 +332,7 @@ def _():
     expect([found["warnings"][1:] for found in fewer.records], [[], []], "warnings about two services")
     with greeter() as silent, greeter(HELLO) as server:
         ports = ",".join(f"{name}={silent.port}" for name in names[1:])
-        done = scan("--json", "--reply-timeout", 0.2, "-s", f"ssh={server.port},{ports}", "127.0.0.1")
+        done = scan("--json", "--reply-timeout", 1, "-s", f"ssh={server.port},{ports}", "127.0.0.1")
     expect([each for found in done.records for each in found["warnings"] if each["code"] != "silent"], [],
            "warnings where one speaks")
 
